@@ -1,0 +1,1 @@
+"""The daemon of LivChat Setup: it owns the orchestrator and the job table."""

@@ -1,0 +1,1 @@
+"""HTTP: routes in, orchestrator call, HTTP out."""

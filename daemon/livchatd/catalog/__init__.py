@@ -1,0 +1,1 @@
+"""What can be deployed: definitions, their schema, the renderer, the resolver."""

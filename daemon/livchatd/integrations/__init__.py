@@ -1,0 +1,1 @@
+"""The systems we speak to, one file each; they do not know each other."""

@@ -1,0 +1,1 @@
+"""A small cloud on the user's own machine; a stranger to the rest."""

@@ -1,0 +1,1 @@
+"""How it is done: the steps, each file one subject."""

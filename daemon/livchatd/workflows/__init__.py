@@ -1,0 +1,1 @@
+"""What is done: each file is one readable list of steps."""

@@ -1,0 +1,1 @@
+"""One file a noun: each command parses, calls and shows."""

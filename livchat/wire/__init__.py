@@ -1,0 +1,1 @@
+"""What travels between clients and the daemon: the contract, as pydantic models."""

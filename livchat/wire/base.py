@@ -1,0 +1,69 @@
+"""Shared model classes, the kinds of names, and a person's words for a validation error."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+
+from livchat.errors import Invalid
+
+
+class Wire(BaseModel):
+    """An answer. A client ignores what a newer daemon adds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Request(BaseModel):
+    """A request. Unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+LABEL = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
+DOMAIN = r"^(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$"
+SUBDOMAIN = r"^(?=.{1,190}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$"
+
+ServerName = Annotated[str, StringConstraints(pattern=LABEL, max_length=63)]
+"""An RFC 1123 label in lower case, at most 63 characters."""
+ZoneName = Annotated[str, StringConstraints(max_length=253, to_lower=True)]
+"""A DNS zone, e.g. example.com; `DOMAIN` is checked by the models that take one."""
+AppName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,29}$")]
+"""The id of an app in the catalog."""
+ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,29}$")]
+SmallName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+"""A server type, a location or an image, as the provider names it."""
+Email = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190}\.[A-Za-z]{2,63}$"),
+]
+Timezone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}$", max_length=64)]
+"""An IANA time zone, e.g. America/Sao_Paulo."""
+
+R = TypeVar("R", bound=BaseModel)
+
+_WORDS = {
+    "string_pattern_mismatch": "has characters or a form that it may not have",
+    "extra_forbidden": "is not a field of this request",
+    "missing": "is needed",
+}
+
+
+def parse(model: type[R], data: Any) -> R:
+    """The model made from `data`; an `Invalid` in a person's words where it does not fit."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise explain(error) from None
+
+
+def explain(error: ValidationError) -> Invalid:
+    """Tell a pydantic error as fields and messages, without the input (it may be a secret)."""
+    fields = []
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        name = ".".join(str(part) for part in problem["loc"]) or "body"
+        words = _WORDS.get(problem["type"], problem["msg"])
+        fields.append({"field": name, "message": words})
+    first = fields[0]
+    return Invalid(f"{first['field']}: {first['message']}", details={"fields": fields})

@@ -1,0 +1,45 @@
+"""Credentials and settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, SecretStr, model_validator
+
+from livchat.wire.base import Email, ProviderName, Request, Wire
+
+
+class Init(Request):
+    """Make the folders and the vault; twice is fine."""
+
+
+class ConfigureProvider(Request):
+    """A provider's token; it is tried first unless `verify` is false."""
+
+    name: ProviderName
+    token: SecretStr = Field(min_length=1, max_length=512)
+    verify: bool = True
+
+
+class ConfigureCloudflare(Request):
+    """Cloudflare by API token, or by e-mail and global API key."""
+
+    email: Email | None = None
+    api_key: SecretStr | None = Field(None, min_length=1, max_length=512)
+    api_token: SecretStr | None = Field(None, min_length=1, max_length=512)
+    verify: bool = True
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ConfigureCloudflare:
+        by_key = self.email is not None and self.api_key is not None
+        if by_key == (self.api_token is not None) or (self.email is None) != (self.api_key is None):
+            raise ValueError("give either api_token, or email and api_key")
+        return self
+
+
+class Done(Wire):
+    """It is done."""
+
+    success: bool
+    message: str
+    data: dict[str, Any] = {}

@@ -1,0 +1,127 @@
+"""Servers: what can be asked of them, and how they are told."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StringConstraints, field_validator
+
+from livchat.wire.base import (
+    DOMAIN,
+    SUBDOMAIN,
+    Email,
+    ProviderName,
+    Request,
+    ServerName,
+    SmallName,
+    Timezone,
+    Wire,
+    ZoneName,
+)
+
+Zone = Annotated[ZoneName, StringConstraints(max_length=253)]
+
+
+class ServerStatus(StrEnum):
+    """Where a server stands."""
+
+    CREATING = "creating"
+    RUNNING = "running"
+    SETTING_UP = "setting_up"
+    READY = "ready"
+    DELETING = "deleting"
+    LOST = "lost"
+
+
+class CreateServer(Request):
+    """A server to be made. What is not given is chosen from what the provider has now."""
+
+    name: ServerName
+    server_type: SmallName | None = None
+    region: SmallName | None = None
+    image: SmallName | None = None
+    provider: ProviderName | None = None
+    cpu: int | None = Field(None, ge=1, le=512, description="At least so many cores.")
+    ram: float | None = Field(None, gt=0, le=4096, description="At least so many GB of memory.")
+
+
+class Domain(Request):
+    """Where the names of a server's apps live: `{prefix}.{subdomain}.{zone_name}`."""
+
+    zone_name: ZoneName
+    subdomain: str | None = None
+
+    @field_validator("zone_name")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        import re  # noqa: PLC0415 - pydantic's own engine knows no look-ahead
+
+        if not re.match(DOMAIN, value):
+            raise ValueError("is not the name of a DNS zone, such as example.com")
+        return value
+
+    @field_validator("subdomain")
+    @classmethod
+    def _subdomain(cls, value: str | None) -> str | None:
+        import re  # noqa: PLC0415
+
+        if value is not None and not re.match(SUBDOMAIN, value):
+            raise ValueError("is not a DNS name in lower case, such as lab")
+        return value
+
+
+class SetupServer(Domain):
+    """How a server is to be set up."""
+
+    ssl_email: Email
+    timezone: Timezone = "UTC"
+
+
+class ExecCommand(Request):
+    """A command to run on a server; `timeout` in seconds covers connecting too."""
+
+    command: str = Field(min_length=1, max_length=32_768)
+    timeout: int = Field(30, ge=1, le=300)
+
+
+class ExecResult(Wire):
+    """What a command printed, cut to size, and how it ended."""
+
+    success: bool
+    server_name: str
+    command: str
+    stdout: str
+    stderr: str
+    exit_code: int | None
+    truncated: bool
+    duration_seconds: float
+
+
+class Server(Wire):
+    """A server; `job_id` is of the job at work on it, or null."""
+
+    name: str
+    provider: str
+    status: ServerStatus
+    server_type: str | None = None
+    region: str | None = None
+    image: str | None = None
+    ip_address: str | None = None
+    ipv6_address: str | None = None
+    created_at: str
+    zone_name: str | None = None
+    subdomain: str | None = None
+    setup_at: str | None = None
+    apps: list[str] = []
+    price_monthly: str | None = None
+    currency: str | None = None
+    host_key_fingerprint: str | None = None
+    job_id: str | None = None
+
+
+class ServerList(Wire):
+    """All servers, by name."""
+
+    servers: dict[str, Server]
+    total: int
