@@ -1,0 +1,81 @@
+"""What a job was asked to do, with every choice made: the parameters of the workflows."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Order(BaseModel):
+    """Frozen; without secrets: it is shown as the job's `params`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CreateServerOrder(Order):
+    """A machine to be bought, chosen from what the provider has."""
+
+    name: str
+    provider: str
+    server_type: str
+    region: str
+    image: str
+    price_monthly: str | None = None
+    currency: str | None = None
+
+
+class SetupServerOrder(Order):
+    """A server to be set up."""
+
+    name: str
+    provider: str
+    zone_name: str
+    subdomain: str | None
+    ssl_email: str
+    timezone: str
+
+
+class AppOrder(Order):
+    """One app to be deployed. `hosts` are by route; `needs` are the apps that it binds to."""
+
+    app_name: str
+    title: str
+    config: dict[str, str | int | float | bool] = {}
+    hosts: dict[str, str] = {}
+    needs: list[str] = []
+
+
+class DeployAppOrder(Order):
+    """Apps to be deployed on a server, in order of need; the last is the one asked for."""
+
+    server: str
+    provider: str
+    zone_name: str
+    subdomain: str | None
+    ssl_email: str
+    timezone: str
+    apps: list[AppOrder]
+
+
+class UpOrder(Order):
+    """From nothing, or from what is there, to running apps."""
+
+    server: CreateServerOrder
+    setup: SetupServerOrder
+    apps: list[AppOrder]
+
+
+class DeleteServerOrder(Order):
+    """A server to be deleted, with all that was made for it."""
+
+    name: str
+    provider: str
+
+
+class DeleteAppOrder(Order):
+    """An app to be deleted; `purge` takes its volumes and databases too."""
+
+    server: str
+    provider: str
+    app_name: str
+    title: str
+    purge: bool = False
