@@ -12,18 +12,18 @@ LivChatError              internal              500  1   a fault of ours
 ├── UnsupportedMedia      unsupported_media     415  2   the body is not JSON
 ├── Invalid               invalid               422  2   a field is not what it may be
 ├── RateLimited           rate_limited          429  1   too many requests; passes
-├── ProviderError         provider_error        502  1   Hetzner, Cloudflare, Portainer or a server refused
+├── ProviderError         provider_error        502  1   a remote system or a server refused
 │   ├── SoldOut           sold_out              502  1   the type cannot be had there now
-│   ├── HostKeyChanged    host_key_changed      502  1   the server shows another key than the pinned one
+│   ├── HostKeyChanged    host_key_changed      502  1   a server shows another key than was pinned
 │   └── CommandFailed     command_failed        502  1   a command on a server ended with an error
 ├── ProviderUnavailable   provider_unavailable  503  1   it does not answer; passes
 ├── NotConfigured         not_configured        503  2   a credential is missing
 ├── StorageFull           storage_full          507  1   the disk of the daemon is full; passes
 ├── TimedOut              timeout               504  1   it took longer than it may
 ├── DaemonUnreachable     daemon_unreachable    503  5   the daemon does not answer (client only)
-├── JobFailed             job_failed            500  1   the job waited for has failed (3 if it left something)
+├── JobFailed             job_failed            500  1   the job has failed (3 if it left something)
 ├── JobCancelled          job_cancelled         500  9   the job waited for was cancelled
-└── WaitTimedOut          wait_timed_out        504  8   the wait ended before the job, which goes on
+└── WaitTimedOut          wait_timed_out        504  8   the wait ended; the job goes on
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Unauthorized(LivChatError):
 
 
 class Forbidden(LivChatError):
-    """This caller may not do this."""
+    """The caller may not do this."""
 
     code, status, exit_code = "forbidden", 403, 6
 
@@ -116,7 +116,9 @@ class Invalid(LivChatError):
     def field(cls, name: str, message: str, *, hint: str | None = None) -> Invalid:
         """One field that is wrong."""
         return cls(
-            f"{name}: {message}", hint=hint, details={"fields": [{"field": name, "message": message}]}
+            f"{name}: {message}",
+            hint=hint,
+            details={"fields": [{"field": name, "message": message}]},
         )
 
 

@@ -216,7 +216,9 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> tuple[str, int]:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         for number, script in enumerate(migrations[version:], start=version + 1):
-            connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")
+            connection.executescript(
+                f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;"
+            )
         connection.execute(
             "INSERT OR IGNORE INTO meta VALUES ('epoch', ?), ('seq_floor', '0')", (uuid4().hex[:8],)
         )
@@ -227,7 +229,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> tuple[str, int]:
     except sqlite3.DatabaseError as error:
         raise TableDamaged(
             f"cannot read {path}: {error}; nothing was written to it",
-            hint=f"move it aside (mv {path} {path}.damaged) or put a backup in its place, then start again",
+            hint=f"put a backup in its place, or move it aside: mv {path} {path}.damaged",
         ) from error
     return meta["epoch"], max(last, int(meta["seq_floor"]))
 

@@ -111,7 +111,9 @@ class Inventory:
     def app_names(self) -> dict[str, list[str]]:
         """The names of the apps of every server."""
         names: dict[str, list[str]] = {}
-        for server, name in self._database.reader.execute("SELECT server, name FROM apps ORDER BY name"):
+        for server, name in self._database.reader.execute(
+            "SELECT server, name FROM apps ORDER BY name"
+        ):
             names.setdefault(server, []).append(name)
         return names
 
@@ -119,17 +121,22 @@ class Inventory:
         """Keep a server; one of the same name is left as it is."""
         text = record.model_dump_json()
         await self._database.write(
-            lambda tx: tx.execute("INSERT OR IGNORE INTO servers VALUES (?, ?)", (record.name, text)) and None
+            lambda tx: (
+                tx.execute("INSERT OR IGNORE INTO servers VALUES (?, ?)", (record.name, text))
+                and None
+            )
         )
 
     async def change_server(self, name: str, **changes: Any) -> None:
         """Change fields of a server; one that is gone stays gone."""
         text = json.dumps(changes, default=str)
         await self._database.write(
-            lambda tx: tx.execute(
-                "UPDATE servers SET record = json_patch(record, ?) WHERE name = ?", (text, name)
+            lambda tx: (
+                tx.execute(
+                    "UPDATE servers SET record = json_patch(record, ?) WHERE name = ?", (text, name)
+                )
+                and None
             )
-            and None
         )
 
     async def remove_server(self, name: str) -> None:
@@ -145,16 +152,21 @@ class Inventory:
         """Keep an app, in place of an older record."""
         text = record.model_dump_json()
         await self._database.write(
-            lambda tx: tx.execute(
-                "INSERT OR REPLACE INTO apps VALUES (?, ?, ?)", (server, record.app_name, text)
+            lambda tx: (
+                tx.execute(
+                    "INSERT OR REPLACE INTO apps VALUES (?, ?, ?)", (server, record.app_name, text)
+                )
+                and None
             )
-            and None
         )
 
     async def remove_app(self, server: str, name: str) -> None:
         """Forget an app."""
         await self._database.write(
-            lambda tx: tx.execute("DELETE FROM apps WHERE server = ? AND name = ?", (server, name)) and None
+            lambda tx: (
+                tx.execute("DELETE FROM apps WHERE server = ? AND name = ?", (server, name))
+                and None
+            )
         )
 
 

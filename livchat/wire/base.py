@@ -22,8 +22,9 @@ class Request(BaseModel):
 
 
 LABEL = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
-DOMAIN = r"^(?=.{4,253}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$"
-SUBDOMAIN = r"^(?=.{1,190}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$"
+_PART = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+DOMAIN = rf"^(?=.{{4,253}}$)(?:{_PART}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])?$"
+SUBDOMAIN = rf"^(?=.{{1,190}}$){_PART}(?:\.{_PART})*$"
 
 ServerName = Annotated[str, StringConstraints(pattern=LABEL, max_length=63)]
 """An RFC 1123 label in lower case, at most 63 characters."""
@@ -38,7 +39,10 @@ Email = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190}\.[A-Za-z]{2,63}$"),
 ]
-Timezone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}$", max_length=64)]
+Timezone = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}$", max_length=64),
+]
 """An IANA time zone, e.g. America/Sao_Paulo."""
 
 R = TypeVar("R", bound=BaseModel)

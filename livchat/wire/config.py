@@ -42,4 +42,4 @@ class Done(Wire):
 
     success: bool
     message: str
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = Field(default_factory=dict)

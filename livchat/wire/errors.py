@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import Field
+
 from livchat.errors import BY_CODE, LivChatError
 from livchat.wire.base import Wire
 
@@ -13,7 +15,7 @@ class ErrorResponse(Wire):
 
     error: str
     code: str
-    details: dict[str, Any] = {}
+    details: dict[str, Any] = Field(default_factory=dict)
     hint: str | None = None
 
     @classmethod

@@ -113,7 +113,7 @@ class Server(Wire):
     zone_name: str | None = None
     subdomain: str | None = None
     setup_at: str | None = None
-    apps: list[str] = []
+    apps: list[str] = Field(default_factory=list)
     price_monthly: str | None = None
     currency: str | None = None
     host_key_fingerprint: str | None = None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
+
+from livchat.wire.jobs import JobStatus
 
 
 class Learnt(BaseModel):
@@ -91,7 +93,7 @@ class Step(Generic[L_contra]):
         """What a person reads; unique within a workflow."""
         raise NotImplementedError(type(self).__name__)
 
-    async def check(self, run: Run[L_contra]) -> bool:
+    async def check(self, run: Run[L_contra]) -> bool:  # noqa: ARG002
         """Is it so already? Asks the world and changes nothing."""
         return False
 
@@ -104,12 +106,12 @@ class Step(Generic[L_contra]):
     async def undo(self, run: Run[L_contra]) -> None:
         """Take it back. Looks at the world first: it may be half done, or gone."""
 
-    def leaves(self, run: Run[L_contra]) -> list[str]:
+    def leaves(self, run: Run[L_contra]) -> list[str]:  # noqa: ARG002
         """What remains, in a person's words, if this step is not undone."""
         return []
 
 
-class Retry(Exception):  # noqa: N818 - it is not an error
+class Retry(Exception):
     """A step asks to be tried again after `after` seconds."""
 
     def __init__(self, reason: str, after: float | None = None) -> None:
@@ -127,3 +129,6 @@ class Workflow(Generic[P, L]):
     learnt: type[L]
     steps: Callable[[P], Sequence[Step[L]]]
     result: Callable[[P, L], dict[str, Any] | None]
+    settle: Callable[[P, L, JobStatus], Awaitable[None]] | None = None
+    """Called once more before the end is written, with the status to come: to put records right.
+    It may be called again after a crash."""

@@ -1,0 +1,145 @@
+"""The way back: undo in reverse what a job did, never what it found, and tell what is left."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from livchat.errors import LivChatError
+from livchat.wire.jobs import Rollback, StepStatus
+from livchatd.database import now
+from livchatd.jobs.live import Live, LiveStep
+from livchatd.jobs.record import Recorder
+from livchatd.jobs.run import StepRun
+from livchatd.jobs.step import Step
+
+logger = logging.getLogger(__name__)
+
+TRIES = 4
+DEADLINE = 300.0
+"""Seconds that one undo may take."""
+
+_DID = frozenset(
+    {StepStatus.COMPLETED, StepStatus.FAILED, StepStatus.CANCELLED, StepStatus.RUNNING}
+)
+
+
+@dataclass
+class Undo:
+    """What came of it: how clean it is, and what is left, in a person's words."""
+
+    rollback: Rollback = Rollback.NONE
+    left: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of_all(cls, live: Live, recorder: Recorder, redact: Callable[[str], str]) -> Undo:
+        """Nothing was undone: all that the job did is left."""
+        left: list[str] = []
+        for step in _did(live):
+            left.extend(_leaves(live, step, StepRun(live, step, recorder, redact)))
+        return cls(Rollback.NONE, left)
+
+
+async def undo(
+    live: Live,
+    recorder: Recorder,
+    redact: Callable[[str], str],
+    *,
+    lane: str | None,
+    everything: bool,
+) -> Undo:
+    """Undo the steps of a lane, or all; those `inside` one that is undone go with it."""
+    chosen = [s for s in _did(live) if everything or (lane and live.plan[s.key].lane == lane)]
+    undoable = {s.key for s in chosen if type(live.plan[s.key]).undo is not Step.undo}
+    touched_before = any(s.status is StepStatus.UNDONE for s in live.steps)
+    undone = touched_before
+    left: dict[str, list[str]] = {}
+    for step in reversed(_did(live)):
+        run = StepRun(live, step, recorder, redact)
+        plan = live.plan[step.key]
+        if plan.inside in undoable:
+            continue
+        done = False
+        if step.key in undoable and not live.force:
+            done = await _undo_one(live, step, run)
+        if done:
+            undone = True
+            await _gone(
+                live,
+                recorder,
+                step,
+                inside=[s for s in chosen if live.plan[s.key].inside == step.key],
+            )
+        else:
+            left[step.key] = _leaves(live, step, run)
+            if step.key in undoable:
+                for other in chosen:
+                    if live.plan[other.key].inside == step.key:
+                        left[other.key] = _leaves(live, other, run)
+    remains = [words for step in live.steps for words in left.get(step.key, [])]
+    return Undo(_rollback(chosen, remains, undone=undone, everything=everything), remains)
+
+
+def _rollback(
+    chosen: list[LiveStep], remains: list[str], *, undone: bool, everything: bool
+) -> Rollback:
+    if not chosen and not undone:
+        return Rollback.NONE
+    if remains:
+        return Rollback.PARTIAL if everything or undone else Rollback.NONE
+    return Rollback.CLEAN
+
+
+async def _undo_one(live: Live, step: LiveStep, run: StepRun) -> bool:
+    """Undo one step, with patience for what passes; whether it is undone."""
+    for tries in range(1, TRIES + 1):
+        try:
+            return await _bounded(live, live.plan[step.key].undo(run))
+        except (LivChatError, TimeoutError) as error:
+            run.log(f"cannot undo this yet: {error}", "warning")
+            passing = isinstance(error, TimeoutError) or error.transient
+            if tries == TRIES or not passing:
+                return False
+            await asyncio.sleep(0.2 * 2**tries)
+        except Exception:
+            logger.exception("job %s: undo of %s", live.job_id, step.title)
+            return False
+    return False
+
+
+async def _bounded(live: Live, undoing: Coroutine[Any, Any, None]) -> bool:
+    """Wait for an undo, unless it takes too long or a person gives it up; whether it ended."""
+    work = asyncio.create_task(undoing)
+    try:
+        async with asyncio.timeout(DEADLINE):
+            while not work.done() and not live.force:
+                await asyncio.wait({work}, timeout=0.2)
+        if work.done():
+            await work
+        return work.done()
+    finally:
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work}, timeout=5)
+
+
+async def _gone(live: Live, recorder: Recorder, step: LiveStep, inside: list[LiveStep]) -> None:
+    for one in (*inside, step):
+        one.status = StepStatus.UNDONE
+        one.completed_at = now()
+    await recorder.change(live, [*inside, step], {}, kind="step")
+
+
+def _did(live: Live) -> list[LiveStep]:
+    return [step for step in live.steps if step.touched and step.status in _DID]
+
+
+def _leaves(live: Live, step: LiveStep, run: StepRun) -> list[str]:
+    try:
+        return live.plan[step.key].leaves(run)
+    except Exception:
+        logger.exception("job %s: what %s leaves", live.job_id, step.title)
+        return [step.title]
