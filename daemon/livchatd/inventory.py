@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from livchat.errors import NotFound
+from livchat.errors import Conflict, NotFound
 from livchat.wire.apps import AppStatus, InstalledApp
 from livchat.wire.servers import Server, ServerStatus
 from livchatd.database import Database, Transaction
@@ -116,6 +116,14 @@ class Inventory:
         ):
             names.setdefault(server, []).append(name)
         return names
+
+    def reserve(self, tx: Transaction, record: ServerRecord) -> None:
+        """Take a server's name within a transaction; `Conflict` if it is taken."""
+        if tx.execute("SELECT 1 FROM servers WHERE name = ?", (record.name,)).fetchone():
+            raise Conflict(
+                f"there is already a server '{record.name}'", details={"server": record.name}
+            )
+        tx.execute("INSERT INTO servers VALUES (?, ?)", (record.name, record.model_dump_json()))
 
     async def add_server(self, record: ServerRecord) -> None:
         """Keep a server; one of the same name is left as it is."""

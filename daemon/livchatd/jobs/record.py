@@ -34,6 +34,7 @@ _COLUMNS = frozenset(
     }
 )
 _JSON = frozenset({"result", "left_behind"})
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 PATIENCE = 1.0
 """Seconds between tries to write while the disk is full."""
 
@@ -176,4 +177,4 @@ def _kind(kind: str) -> str:
 
 
 def _dump(data: dict[str, Any]) -> str:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODE(data)

@@ -22,7 +22,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Machine:
-    """What stands behind a server. `status` is the provider's own word: running, off, …"""
+    """What stands behind a server. `status` is the provider's own word: running, off and so on."""
 
     id: str
     name: str

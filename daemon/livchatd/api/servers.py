@@ -1,0 +1,40 @@
+"""Servers over HTTP. What takes time answers 202 with a job; the rest answers at once."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from livchat.wire.servers import CreateServer, SetupServer
+from livchat.wire.up import Up
+from livchatd.api.http import ORCHESTRATOR, accepted, asked, part, query, read, reply
+from livchatd.api.queries import UpQuery
+
+
+async def create(request: web.Request) -> web.Response:
+    order = await read(request, CreateServer)
+    return accepted(await request.app[ORCHESTRATOR].create_server(order, await asked(request)))
+
+
+async def index(request: web.Request) -> web.Response:
+    return reply(request.app[ORCHESTRATOR].servers())
+
+
+async def show(request: web.Request) -> web.Response:
+    return reply(request.app[ORCHESTRATOR].server(part(request, "name")))
+
+
+async def delete(request: web.Request) -> web.Response:
+    name = part(request, "name")
+    return accepted(await request.app[ORCHESTRATOR].delete_server(name, await asked(request)))
+
+
+async def setup(request: web.Request) -> web.Response:
+    name, order = part(request, "name"), await read(request, SetupServer)
+    return accepted(await request.app[ORCHESTRATOR].setup_server(name, order, await asked(request)))
+
+
+async def up(request: web.Request) -> web.Response:
+    order = await read(request, Up)
+    if query(request, UpQuery).plan:
+        return reply(await request.app[ORCHESTRATOR].plan(order))
+    return accepted(await request.app[ORCHESTRATOR].up(order, await asked(request)))

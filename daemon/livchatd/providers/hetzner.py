@@ -1,0 +1,228 @@
+"""Hetzner Cloud, through its own library in threads of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import SecretStr
+
+from livchat import __version__
+from livchat.errors import Conflict, Invalid, ProviderUnavailable, TimedOut
+from livchat.wire.providers import Image, Location, ServerType
+from livchatd.providers.base import (
+    ActionState,
+    Address,
+    DnsAccess,
+    Machine,
+    MachineOrder,
+    Ordered,
+    Reach,
+)
+from livchatd.providers.hetzner_actions import ActionWatch
+from livchatd.providers.hetzner_pool import CallPool
+
+if TYPE_CHECKING:
+    from livchatd.providers.hetzner_calls import Calls
+
+T = TypeVar("T")
+
+THREADS = 8
+CALL_DEADLINE = 120.0
+"""Seconds for one call, its retries and its wait for a thread included."""
+GONE_WITHIN = 300.0
+"""Seconds in which something that is deleted must be gone."""
+FRESH = 60.0
+"""Seconds for which types, locations and images are remembered."""
+BUSY = frozenset({"locked", "conflict"})
+"""Hetzner's codes for: another action is still at work on it."""
+
+
+class Hetzner:
+    """A project at Hetzner Cloud. `endpoint` ends without a slash."""
+
+    def __init__(
+        self,
+        token: SecretStr,
+        endpoint: str = "https://api.hetzner.cloud/v1",
+        name: str = "hetzner",
+        *,
+        poll: float = 0.2,
+    ) -> None:
+        self._token = token
+        self._endpoint = endpoint
+        self._name = name
+        self._poll = poll
+        self._pool = CallPool(name, THREADS, CALL_DEADLINE)
+        self._own = threading.local()
+        self._watch = ActionWatch(self._actions)
+        self._remembered: dict[str, tuple[float, Any]] = {}
+        self._asking: dict[str, asyncio.Lock] = {}
+
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+        return self._name
+
+    async def check(self) -> None:
+        """Try the token."""
+        await self._ask("try the token", lambda calls: calls.check())
+
+    async def server_types(self) -> list[ServerType]:
+        """All types, at most a minute old."""
+        return await self._remember("list the server types", lambda calls: calls.server_types())
+
+    async def locations(self) -> list[Location]:
+        """All locations, at most a minute old."""
+        return await self._remember("list the locations", lambda calls: calls.locations())
+
+    async def images(self) -> list[Image]:
+        """All system images, at most a minute old."""
+        return await self._remember("list the images", lambda calls: calls.images())
+
+    async def find_address(self, labels: Mapping[str, str]) -> Address | None:
+        """The address that carries all these labels, or None."""
+        return await self._ask("find the address", lambda calls: calls.find_address(labels))
+
+    async def reserve_address(self, name: str, region: str, labels: Mapping[str, str]) -> Address:
+        """Reserve an IPv4 address."""
+        return await self._ask(
+            f"reserve address {name}", lambda calls: calls.reserve_address(name, region, labels)
+        )
+
+    async def release_address(self, address_id: str) -> None:
+        """Give it back."""
+        doing = f"release address {address_id}"
+
+        async def gone() -> bool:
+            return await self._ask(doing, lambda calls: calls.release_address(int(address_id)))
+
+        await self._until(gone, doing)
+
+    async def ensure_key(self, name: str, public_key: str, labels: Mapping[str, str]) -> str:
+        """The id of the SSH key; one that the project has under another name serves as well."""
+        fingerprint = _fingerprint(public_key)
+        doing = f"add SSH key {name}"
+        found = await self._ask(doing, lambda calls: calls.find_key(fingerprint))
+        if found is not None:
+            return found
+        try:
+            return await self._ask(doing, lambda calls: calls.add_key(name, public_key, labels))
+        except Conflict:
+            # Another job adds the same key at the same time.
+            found = await self._ask(doing, lambda calls: calls.find_key(fingerprint))
+            if found is None:
+                raise
+            return found
+
+    async def delete_key(self, labels: Mapping[str, str]) -> None:
+        """Delete the SSH keys that carry all these labels."""
+        await self._ask("delete the SSH key", lambda calls: calls.delete_keys(labels))
+
+    async def find_machine(self, labels: Mapping[str, str]) -> Machine | None:
+        """The machine that carries all these labels, or None."""
+        return await self._ask("find the machine", lambda calls: calls.find_machine(labels))
+
+    async def machine(self, machine_id: str) -> Machine | None:
+        """One machine, or None if it is gone."""
+        return await self._ask(
+            f"look at machine {machine_id}", lambda calls: calls.machine(int(machine_id))
+        )
+
+    async def order(self, order: MachineOrder) -> Ordered:
+        """Order a machine."""
+        return await self._ask(f"order machine {order.name}", lambda calls: calls.order(order))
+
+    async def actions(self, actions: tuple[str, ...]) -> ActionState:
+        """How far these actions are; jobs that ask at the same time share a request."""
+        return await self._watch.state(actions)
+
+    async def delete_machine(self, machine_id: str) -> None:
+        """Delete it and wait until it is gone, also while another action is still at work on it."""
+        doing = f"delete machine {machine_id}"
+        asked = False
+
+        async def gone() -> bool:
+            nonlocal asked
+            if not asked:
+                await self._ask(doing, lambda calls: calls.delete_machine(int(machine_id)))
+                asked = True
+            return await self.machine(machine_id) is None
+
+        await self._until(gone, doing)
+
+    async def reach(self, ip_address: str) -> Reach:
+        """Its public address."""
+        return Reach(ssh_host=ip_address, web_host=ip_address)
+
+    async def dns(self) -> DnsAccess | None:
+        """The user's own account."""
+        return None
+
+    async def close(self) -> None:
+        """Take no more calls. A call that hangs is left behind in its thread."""
+        self._pool.close()
+
+    async def _actions(self, ids: Sequence[str]) -> list[Mapping[str, Any]]:
+        return await self._ask("look at the actions", lambda calls: calls.actions(ids))
+
+    async def _ask(self, doing: str, call: Callable[[Calls], T]) -> T:
+        return await self._pool.run(lambda: self._in_thread(doing, call))
+
+    def _in_thread(self, doing: str, call: Callable[[Calls], T]) -> T:
+        # hcloud takes a third of a second to import: here, in the thread, and when first needed.
+        from livchatd.providers.hetzner_calls import Calls  # noqa: PLC0415
+        from livchatd.providers.hetzner_errors import EXPECTED, explain  # noqa: PLC0415
+
+        try:
+            if not hasattr(self._own, "calls"):
+                token = self._token.get_secret_value()
+                self._own.calls = Calls(token, self._endpoint, __version__)
+            return call(self._own.calls)
+        except EXPECTED as error:
+            raise explain(error, doing) from error
+
+    async def _remember(self, doing: str, call: Callable[[Calls], T]) -> T:
+        async with self._asking.setdefault(doing, asyncio.Lock()):
+            since, value = self._remembered.get(doing, (0.0, None))
+            if value is None or time.monotonic() - since > FRESH:
+                value = await self._ask(doing, call)
+                self._remembered[doing] = (time.monotonic(), value)
+            kept: T = value
+            return kept
+
+    async def _until(self, gone: Callable[[], Awaitable[bool]], doing: str) -> None:
+        """Ask until it is gone, and go on asking while another action holds it."""
+        pause = self._poll
+        try:
+            async with asyncio.timeout(GONE_WITHIN):
+                while not await _unless_busy(gone):
+                    await asyncio.sleep(pause)
+                    pause = min(pause * 1.5, 2.0)
+        except TimeoutError:
+            raise TimedOut(f"{doing}: it is still there after {GONE_WITHIN:g} s") from None
+
+
+async def _unless_busy(gone: Callable[[], Awaitable[bool]]) -> bool:
+    try:
+        return await gone()
+    except ProviderUnavailable as error:
+        if error.details.get("provider_code") not in BUSY:
+            raise
+        return False
+
+
+def _fingerprint(public_key: str) -> str:
+    """The MD5 fingerprint with colons, by which Hetzner finds keys."""
+    try:
+        blob = base64.b64decode(public_key.split()[1], validate=True)
+    except (IndexError, binascii.Error):
+        raise Invalid.field("public_key", "is not an OpenSSH public key") from None
+    digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
+    return ":".join(digest[at : at + 2] for at in range(0, len(digest), 2))

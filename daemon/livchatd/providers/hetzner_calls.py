@@ -1,0 +1,167 @@
+"""The calls to Hetzner, blocking, each made in one thread. Import it late: it brings hcloud."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hcloud import APIException, Client
+from hcloud.images import Image as ImageRef
+from hcloud.locations import Location as LocationRef
+from hcloud.primary_ips import PrimaryIP
+from hcloud.server_types import ServerType as TypeRef
+from hcloud.servers import Server, ServerCreatePublicNetwork
+from hcloud.ssh_keys import SSHKey
+
+from livchat.wire.providers import Image, Location, ServerType
+from livchatd.providers import hetzner_read as read
+from livchatd.providers.base import Address, Machine, MachineOrder, Ordered
+
+TIMEOUT = (5.0, 30.0)
+"""Seconds to connect and between bytes; the library's own default is to wait for ever."""
+RETRIES = 2
+LONGEST_RETRY = 4.0
+
+
+class Calls:
+    """One thread's client. Errors are hcloud's and requests' own."""
+
+    def __init__(self, token: str, endpoint: str, version: str) -> None:
+        self._client = Client(
+            token,
+            api_endpoint=endpoint,
+            application_name="livchat-setup",
+            application_version=version,
+            timeout=TIMEOUT,
+        )
+        # The library tries five times with pauses of up to a minute, in which a cancelled job
+        # cannot end; the steps try again by themselves. There is no parameter for it.
+        base = self._client._client  # noqa: SLF001
+        base._retry_max_retries = RETRIES  # noqa: SLF001
+        base._retry_interval_func = _pause  # noqa: SLF001
+
+    def check(self) -> None:
+        """The cheapest request that reads the token."""
+        self._client.servers.get_list(per_page=1)
+
+    def server_types(self) -> list[ServerType]:
+        """Types and prices."""
+        pricing = self._client.request(method="GET", url="/pricing")["pricing"]
+        ipv4 = read.address_prices(pricing)
+        return [
+            read.server_type(found, ipv4, pricing["currency"])
+            for found in self._client.server_types.get_all()
+        ]
+
+    def locations(self) -> list[Location]:
+        """Locations."""
+        return [read.location(found) for found in self._client.locations.get_all()]
+
+    def images(self) -> list[Image]:
+        """System images, the deprecated ones among them."""
+        # `status=` is left out: hcloud 2.27 sends the page size in its place (images/client.py).
+        found = self._client.images.get_all(type=["system"], include_deprecated=True)
+        return [read.image(image) for image in found if image.status == "available"]
+
+    def find_address(self, labels: Mapping[str, str]) -> Address | None:
+        """By label."""
+        found = self._client.primary_ips.get_list(label_selector=_selector(labels)).primary_ips
+        return read.address(found[0]) if found else None
+
+    def reserve_address(self, name: str, region: str, labels: Mapping[str, str]) -> Address:
+        """An IPv4 address that outlives its machine."""
+        made = self._client.primary_ips.create(
+            type="ipv4",
+            name=name,
+            location=LocationRef(name=region),
+            assignee_type="server",
+            auto_delete=False,
+            labels=dict(labels),
+        )
+        return read.address(made.primary_ip)
+
+    def release_address(self, address_id: int) -> bool:
+        """One move towards its end: unassign it, or delete it. Whether it is gone."""
+        try:
+            found = self._client.primary_ips.get_by_id(address_id)
+            if found.assignee_id is not None:
+                found.unassign()
+                return False
+            found.delete()
+        except APIException as error:
+            if error.code != "not_found":
+                raise
+        return True
+
+    def find_key(self, fingerprint: str) -> str | None:
+        """The id of a key by its MD5 fingerprint."""
+        found = self._client.ssh_keys.get_by_fingerprint(fingerprint)
+        return None if found is None else str(found.id)
+
+    def add_key(self, name: str, public_key: str, labels: Mapping[str, str]) -> str:
+        """Add a key."""
+        made = self._client.ssh_keys.create(name=name, public_key=public_key, labels=dict(labels))
+        return str(made.id)
+
+    def delete_keys(self, labels: Mapping[str, str]) -> None:
+        """Delete the keys with these labels."""
+        for key in self._client.ssh_keys.get_all(label_selector=_selector(labels)):
+            try:
+                key.delete()
+            except APIException as error:
+                if error.code != "not_found":
+                    raise
+
+    def find_machine(self, labels: Mapping[str, str]) -> Machine | None:
+        """By label."""
+        found = self._client.servers.get_list(label_selector=_selector(labels)).servers
+        return read.machine(found[0]) if found else None
+
+    def machine(self, machine_id: int) -> Machine | None:
+        """By id."""
+        try:
+            return read.machine(self._client.servers.get_by_id(machine_id))
+        except APIException as error:
+            if error.code == "not_found":
+                return None
+            raise
+
+    def order(self, order: MachineOrder) -> Ordered:
+        """Order a machine on a reserved address."""
+        made = self._client.servers.create(
+            name=order.name,
+            server_type=TypeRef(name=order.server_type),
+            image=ImageRef(name=order.image),
+            location=LocationRef(name=order.region),
+            ssh_keys=[SSHKey(id=int(order.ssh_key_id))],
+            user_data=order.user_data,
+            labels=dict(order.labels),
+            public_net=ServerCreatePublicNetwork(
+                ipv4=PrimaryIP(id=int(order.address_id)), enable_ipv4=True, enable_ipv6=True
+            ),
+        )
+        actions = (made.action, *(made.next_actions or []))
+        return Ordered(str(made.server.id), tuple(str(action.id) for action in actions))
+
+    def actions(self, ids: Sequence[str]) -> list[Mapping[str, Any]]:
+        """Actions by id; the library has no call for several at once."""
+        answer = self._client.request(
+            method="GET", url="/actions", params={"id": list(ids), "per_page": 50}
+        )
+        return list(answer["actions"])
+
+    def delete_machine(self, machine_id: int) -> None:
+        """Ask for its deletion; one that is gone already is fine."""
+        try:
+            self._client.servers.delete(Server(id=machine_id))
+        except APIException as error:
+            if error.code != "not_found":
+                raise
+
+
+def _selector(labels: Mapping[str, str]) -> str:
+    return ",".join(f"{key}=={value}" for key, value in sorted(labels.items()))
+
+
+def _pause(retries: int) -> float:
+    return min(0.5 * 2.0**retries, LONGEST_RETRY)

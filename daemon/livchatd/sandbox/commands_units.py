@@ -1,0 +1,167 @@
+"""systemd on a simulated machine: detached units, and the state of Docker's service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from livchatd.sandbox.commands_answer import Answer, NotSimulated, done, exactly, fail
+from livchatd.sandbox.commands_packages import long_work
+from livchatd.sandbox.docker_state import EngineError
+from livchatd.sandbox.machine import Machine
+from livchatd.sandbox.machine_packages import docker_command
+from livchatd.sandbox.machine_units import Unit, Work
+
+_KEYS = ("LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus")
+_SHOWN = [word for key in _KEYS for word in ("-p", key)]
+_ALWAYS = {"ssh", "cron", "systemd-timesyncd", "systemd-resolved"}
+
+
+def systemd_run(
+    machine: Machine, given: list[str], at_once: Callable[[Machine, list[str]], Answer]
+) -> Answer:
+    """Start a detached unit; `at_once` answers a command that is no long one."""
+    name, log, argv = _read(given)
+    if name in machine.units:
+        return fail(
+            f"Failed to start transient service unit: Unit {name}.service was already loaded or "
+            "has a fragment file."
+        )
+    work = _work(machine, argv, at_once)
+    if work is None:
+        return fail(f"Failed to find executable {argv[0]}: No such file or directory")
+    machine.units[name] = Unit(name, argv, log, work)
+    if log and machine.files.read(log) is None:
+        machine.files.write(log, "")
+    machine.settle()
+    return Answer(stderr=f"Running as unit: {name}.service\n", changed=True)
+
+
+def _read(given: list[str]) -> tuple[str, str | None, list[str]]:
+    """The unit's name, the file that takes its output, and its command."""
+    cut = given.index("--") if "--" in given else 0
+    options, argv = given[:cut], given[cut + 1 :]
+    if not argv or not options or not options[0].startswith("--unit="):
+        raise NotSimulated("arguments of systemd-run")
+    properties = _properties([each for each in options[1:] if not each.startswith("--setenv=")])
+    outputs = {
+        value.removeprefix("append:")
+        for key, value in properties
+        if key in {"StandardOutput", "StandardError"} and value.startswith("append:/")
+    }
+    if ("RemainAfterExit", "yes") not in properties or len(outputs) > 1:
+        raise NotSimulated("systemd-run without RemainAfterExit, or with two outputs")
+    return _unit(options[0].removeprefix("--unit=")), next(iter(outputs), None), argv
+
+
+def _properties(options: list[str]) -> list[tuple[str, str]]:
+    flags, pairs = options[::2], options[1::2]
+    found = [(key, value) for key, _, value in (pair.partition("=") for pair in pairs)]
+    known = {"RemainAfterExit", "StandardOutput", "StandardError"}
+    if len(flags) != len(pairs) or set(flags) - {"-p"} or {key for key, _ in found} - known:
+        raise NotSimulated("options of systemd-run")
+    return found
+
+
+def _unit(name: str) -> str:
+    return name.removesuffix(".service")
+
+
+def _work(
+    machine: Machine, argv: list[str], at_once: Callable[[Machine, list[str]], Answer]
+) -> Work | None:
+    if argv[:3] == ["docker", "pull", "--quiet"] and len(argv) == 4:
+        return _pull(machine, argv[3])
+    work = long_work(machine, argv)
+    if work is not None:
+        return work
+    found = at_once(machine, argv)
+    if found.code == 127 and "command not found" in found.stderr:
+        return None
+    now = machine.clock.now()
+    lines = [(now, line) for line in (found.stdout + found.stderr).splitlines()]
+    return Work(lines, now + machine.clock.scaled(found.seconds), code=found.code)
+
+
+def _pull(machine: Machine, image: str) -> Work | None:
+    now = machine.clock.now()
+    if not docker_command(machine.facts.image, machine.facts.packages):
+        return None
+    if not machine.engine.held.active:
+        return Work([(now, NO_DAEMON)], now, code=1)
+    try:
+        ready = machine.engine.pull(image, now)
+    except EngineError as refusal:
+        ends = now + machine.clock.scaled(1.0)
+        return Work([(ends, f"Error response from daemon: {refusal}")], ends, code=1)
+    return Work([(ready, image)], max(ready, now))
+
+
+NO_DAEMON = (
+    "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. "
+    "Is the docker daemon running?"
+)
+
+
+def systemctl(machine: Machine, given: list[str], _stdin: str) -> Answer:
+    """Ask for units, stop them, forget failed ones; and Docker's own service."""
+    if given[:1] == ["show"] and given[2:] == _SHOWN:
+        return _show(machine, _unit(given[1]))
+    if exactly(given, "stop", "*"):
+        return _stop(machine, _unit(given[1]))
+    if exactly(given, "reset-failed", "*"):
+        return _reset(machine, _unit(given[1]))
+    if exactly(given, "is-active", "*"):
+        return _is_active(machine, _unit(given[1]))
+    if exactly(given, "enable", "--now", "*") or exactly(given, "restart", "*"):
+        return _start(machine, _unit(given[-1]))
+    raise NotSimulated("arguments of systemctl")
+
+
+def _show(machine: Machine, name: str) -> Answer:
+    unit = machine.units.get(name)
+    loaded, state = "not-found", ("inactive", "dead", "success", 0)
+    if unit is not None:
+        loaded, state = "loaded", unit.state()
+    elif _runs(machine, name):
+        loaded, state = "loaded", ("active", "running", "success", 0)
+    return Answer(
+        f"Result={state[2]}\nExecMainStatus={state[3]}\nLoadState={loaded}\n"
+        f"ActiveState={state[0]}\nSubState={state[1]}\n"
+    )
+
+
+def _stop(machine: Machine, name: str) -> Answer:
+    if name not in machine.units:
+        return fail(f"Failed to stop {name}.service: Unit {name}.service not loaded.", 5)
+    machine.stop_unit(name)
+    return done(seconds=0.03)
+
+
+def _reset(machine: Machine, name: str) -> Answer:
+    unit = machine.units.get(name)
+    if unit is None:
+        return fail(
+            f"Failed to reset failed state of unit {name}.service: Unit {name}.service not loaded."
+        )
+    if unit.ended and unit.work.code:
+        del machine.units[name]
+        return done()
+    return Answer()
+
+
+def _runs(machine: Machine, name: str) -> bool:
+    if name in {"docker", "containerd"}:
+        return machine.engine.held.active
+    return name in _ALWAYS or name in machine.facts.packages
+
+
+def _is_active(machine: Machine, name: str) -> Answer:
+    unit = machine.units.get(name)
+    state = unit.state()[0] if unit else "active" if _runs(machine, name) else "inactive"
+    return Answer(f"{state}\n", code=0 if state == "active" else 3)
+
+
+def _start(machine: Machine, name: str) -> Answer:
+    if not _runs(machine, name):
+        return fail(f"Failed to enable unit: Unit file {name}.service does not exist.")
+    return done(seconds=0.5)

@@ -1,0 +1,157 @@
+"""The sandbox's own API: what exists in it, where its machines are reached, reset and stop."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from livchatd.sandbox.faults import Handler
+from livchatd.sandbox.world import World
+
+
+@dataclass
+class Places:
+    """Where the sandbox listens: the front's port, and one where every connection is refused."""
+
+    front: int = 0
+    closed: int = 0
+
+
+class Control:
+    """Control of the sandbox, for who has its token."""
+
+    def __init__(
+        self,
+        world: World,
+        places: Places,
+        stop: Callable[[], None],
+        renewed: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._world = world
+        self._places = places
+        self._stop = stop
+        self._renewed = renewed
+
+    def app(self) -> web.Application:
+        """The application to be served."""
+        app = web.Application(middlewares=[self._admit])
+        app.add_routes(
+            [
+                web.get("/control/health", self.health),
+                web.get("/control/status", self.status),
+                web.get("/control/where/{ip}", self.where),
+                web.post("/control/reset", self.reset),
+                web.post("/control/stop", self.stop),
+            ]
+        )
+        return app
+
+    async def health(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        """That it lives, and which world it is."""
+        return web.json_response({"status": "ok", "world": self._world.state.world})
+
+    async def status(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        """All that exists."""
+        world, state = self._world, self._world.state
+        zones = {zone.id: zone.name for zone in state.zones.values()}
+        return web.json_response(
+            {
+                "servers": [
+                    {
+                        "name": server.name,
+                        "id": server.id,
+                        "status": server.status,
+                        "server_type": server.type,
+                        "location": server.location,
+                        "ip": world.ip_of(server) or None,
+                    }
+                    for server in state.servers.values()
+                ],
+                "primary_ips": [
+                    {
+                        "id": address.id,
+                        "name": address.name,
+                        "type": address.kind,
+                        "ip": address.ip,
+                        "location": address.location,
+                        "server": address.server,
+                        "labels": address.labels,
+                    }
+                    for address in state.primary_ips.values()
+                ],
+                "ssh_keys": [
+                    {"id": key.id, "name": key.name, "labels": key.labels}
+                    for key in state.ssh_keys.values()
+                ],
+                "dns_records": [
+                    {
+                        "name": record.name,
+                        "type": record.type,
+                        "content": record.content,
+                        "comment": record.comment,
+                        "zone": zones[record.zone],
+                    }
+                    for record in state.records.values()
+                ],
+                "stacks": self._stacks(),
+                "calls": dict(sorted(state.calls.items())),
+                "bill_monthly": f"{world.bill_monthly():.2f}",
+                "currency": world.catalog.currency,
+                "front": f"http://127.0.0.1:{self._places.front}",
+                "time_scale": world.clock.scale,
+                "world": state.world,
+            }
+        )
+
+    async def where(self, request: web.Request) -> web.Response:
+        """Where the machine with this public address is reached from here.
+
+        Until its SSH answers, that is a port where every connection is refused.
+        """
+        ip = request.match_info["ip"]
+        server = self._world.server_at(ip)
+        if server is None:
+            return _refuse(404, f"no server has the address {ip}")
+        return web.json_response(
+            {
+                "ssh_host": "127.0.0.1",
+                "ssh_port": self._world.fleet.port(server.id) or self._places.closed,
+                "web_host": "127.0.0.1",
+                "web_port": self._places.front,
+            }
+        )
+
+    async def reset(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        """Empty it."""
+        await self._world.reset()
+        await self._renewed()
+        return web.json_response({"world": self._world.state.world})
+
+    async def stop(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        """End the sandbox; what exists in it stays on disk."""
+        self._stop()
+        return web.json_response({"status": "stopping"})
+
+    def _stacks(self) -> list[dict[str, Any]]:
+        return [
+            {"server": server.name, **stack}
+            for server in self._world.state.servers.values()
+            if (machine := self._world.fleet.machine(server.id)) is not None
+            for stack in machine.stacks()
+        ]
+
+    @web.middleware
+    async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        known = hmac.compare_digest(token.encode(), self._world.state.token.encode())
+        if scheme.lower() != "bearer" or not known:
+            return _refuse(401, "this needs the sandbox's token")
+        return await handler(request)
+
+
+def _refuse(status: int, message: str) -> web.Response:
+    return web.json_response({"error": message}, status=status)

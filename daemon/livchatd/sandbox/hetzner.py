@@ -1,0 +1,99 @@
+"""Hetzner Cloud's API over the sandbox's world, as an unmodified client speaks it."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import math
+import uuid
+
+from aiohttp import web
+
+from livchatd.sandbox.bucket import Bucket
+from livchatd.sandbox.faults import Handler
+from livchatd.sandbox.hetzner_actions import ActionRoutes
+from livchatd.sandbox.hetzner_addresses import AddressRoutes
+from livchatd.sandbox.hetzner_catalog import CatalogRoutes
+from livchatd.sandbox.hetzner_http import Refused
+from livchatd.sandbox.hetzner_keys import KeyRoutes
+from livchatd.sandbox.hetzner_servers import ServerRoutes
+from livchatd.sandbox.hetzner_views import Views
+from livchatd.sandbox.world import World
+
+log = logging.getLogger(__name__)
+
+# Simulated seconds until an answer; calls an hour.
+LATENCY = 0.04
+LIMIT = 3600
+
+
+class Hetzner:
+    """The API: who asks is let in or refused here, then the route answers."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._bucket = Bucket(world.clock, LIMIT, rate=LIMIT / 3600)
+
+    def app(self) -> web.Application:
+        """The application to be served."""
+        app = web.Application(middlewares=[self._answer])
+        views = Views(self._world)
+        # Fixed names stand before ids: `/servers/actions` is no server.
+        app.add_routes(ActionRoutes(self._world, views).routes())
+        app.add_routes(ServerRoutes(self._world, views).routes())
+        app.add_routes(AddressRoutes(self._world, views).routes())
+        app.add_routes(KeyRoutes(self._world, views).routes())
+        app.add_routes(CatalogRoutes(self._world).routes())
+        return app
+
+    @web.middleware
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        await self._world.clock.sleep(LATENCY)
+        try:
+            answer = await self._admit(request, handler)
+        except Refused as refused:
+            answer = refused.answer()
+        except web.HTTPException as error:
+            answer = Refused(error.status, "json_error", error.reason.lower()).answer()
+        except Exception:
+            log.exception("%s %s", request.method, request.path)
+            answer = Refused(500, "server_error", "the sandbox has a fault").answer()
+        if not answer.prepared:
+            self._add_headers(answer)
+        return answer
+
+    async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        refused = request.match_info.http_exception
+        # There, the path is looked at before the token, and the method after it.
+        if refused is not None and refused.status == 404:
+            raise Refused(404, "not_found", "api route not found")
+        self._check_token(request)
+        if refused is not None:
+            raise Refused(405, "method_not_allowed", "method not allowed")
+        route = _template(request)
+        self._world.count("hetzner", request.method, route)
+        if not self._bucket.take():
+            raise Refused(429, "rate_limit_exceeded", f"limit of {LIMIT} requests per hour reached")
+        fault = self._world.faults.next("hetzner", f"{request.method} {route}")
+        return await (handler(request) if fault is None else fault(request, handler))
+
+    def _check_token(self, request: web.Request) -> None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Refused(401, "unauthorized", "token is required")
+        if not hmac.compare_digest(token.encode(), self._world.state.token.encode()):
+            why = "the token you have provided is invalid: this is the LivChat sandbox, not Hetzner"
+            raise Refused(401, "unauthorized", f"{why}, and its token begins with sandbox-")
+
+    def _add_headers(self, answer: web.StreamResponse) -> None:
+        bucket = self._bucket
+        answer.headers["RateLimit-Limit"] = str(bucket.size)
+        answer.headers["RateLimit-Remaining"] = str(bucket.left)
+        full_at = self._world.clock.now() + bucket.full_in
+        answer.headers["RateLimit-Reset"] = str(math.ceil(full_at))
+        answer.headers["X-Correlation-Id"] = uuid.uuid4().hex[:16]
+
+
+def _template(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return (request.path if resource is None else resource.canonical).removeprefix("/v1")

@@ -1,0 +1,50 @@
+"""Hetzner's labels: which are allowed, and the selector that picks by them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+Test = Callable[[Mapping[str, str]], bool]
+
+_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+_PREFIX = r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*/)?"
+_KEY = _PREFIX + _NAME
+_VALUE = rf"(?:{_NAME})?"
+
+_TERMS = re.compile(r",(?![^(]*\))")
+_IN = re.compile(rf"({_KEY})\s+(in|notin)\s+\(([^()]*)\)")
+_EQUAL = re.compile(rf"({_KEY})\s*(==|=|!=)\s*({_VALUE})")
+_HAS = re.compile(rf"(!?)\s*({_KEY})")
+
+
+def allowed(labels: object) -> bool:
+    """Whether these are labels that can be set."""
+    return isinstance(labels, dict) and all(
+        isinstance(key, str)
+        and isinstance(value, str)
+        and re.fullmatch(_KEY, key)
+        and not key.startswith("hetzner.cloud/")
+        and re.fullmatch(_VALUE, value)
+        for key, value in labels.items()
+    )
+
+
+def selector(text: str) -> Test:
+    """A test that labels pass if they meet every term; `ValueError` if the text cannot be read."""
+    tests = [_test(term.strip()) for term in _TERMS.split(text)]
+    return lambda labels: all(test(labels) for test in tests)
+
+
+def _test(term: str) -> Test:
+    if found := _IN.fullmatch(term):
+        key, word, values = found.groups()
+        wanted = {value.strip() for value in values.split(",")}
+        return lambda labels: (labels.get(key) in wanted) == (word == "in")
+    if found := _EQUAL.fullmatch(term):
+        key, sign, value = found.groups()
+        return lambda labels: (labels.get(key) == value) == (sign != "!=")
+    if found := _HAS.fullmatch(term):
+        no, key = found.groups()
+        return lambda labels: (key in labels) == (no == "")
+    raise ValueError(f"cannot read the label selector at '{term}'")

@@ -1,0 +1,135 @@
+"""The sandbox as a process of its own: `python -m livchatd.sandbox --folder DIR`.
+
+It writes DIR/sandbox.json once it listens, goes on whoever started it dies, and ends by SIGTERM,
+by `POST /control/stop`, or when its folder disappears.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+from livchatd.sandbox.clock import Clock
+from livchatd.sandbox.cloudflare import Cloudflare
+from livchatd.sandbox.control import Control, Places
+from livchatd.sandbox.folder import Folder, InUse
+from livchatd.sandbox.front import Front
+from livchatd.sandbox.hetzner import Hetzner
+from livchatd.sandbox.listening import Listeners, refusing
+from livchatd.sandbox.world import World
+
+FRONT_PORT = 8480
+# Seconds between looks whether the folder is still there.
+LOOK = 5.0
+
+
+class Sandbox:
+    """Everything that listens, over one world in one folder."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder = Folder(folder)
+        self._clock = clock
+        self._places = Places()
+        self._listeners = Listeners()
+        self._ended = asyncio.Event()
+        self._world: World | None = None
+        self._closed_door: socket.socket | None = None
+        self.address: dict[str, Any] = {}
+
+    async def start(self) -> None:
+        """Claim the folder, listen, and tell where; `InUse` if a sandbox is alive in it."""
+        self._folder.claim()
+        world = self._world = World(self._folder, self._clock)
+        ports = world.state.ports
+        self._closed_door = refusing()
+        self._places.closed = self._closed_door.getsockname()[1]
+        control = Control(world, self._places, self.end, self._tell)
+        for name, app, first in (
+            ("hetzner", Hetzner(world).app(), 0),
+            ("cloudflare", Cloudflare(world).app(), 0),
+            ("front", Front(world).app(), FRONT_PORT),
+            ("control", control.app(), 0),
+        ):
+            ports[name] = await self._listeners.serve(app, ports.get(name, first))
+        self._places.front = ports["front"]
+        world.start()
+        await self._tell()
+
+    def end(self) -> None:
+        """Let `run` return."""
+        self._ended.set()
+
+    async def run(self) -> None:
+        """Wait until it is to end, or its folder is gone."""
+        while self._folder.is_ours():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), LOOK)
+                return
+
+    async def stop(self) -> None:
+        """Stop listening, save the world, let the folder go."""
+        await self._listeners.close()
+        if self._world is not None:
+            await self._world.stop()
+        if self._closed_door is not None:
+            self._closed_door.close()
+        self._folder.release()
+
+    async def _tell(self) -> None:
+        if self._world is None:
+            return
+        state = self._world.state
+        self.address = {
+            "pid": os.getpid(),
+            "token": state.token,
+            "hetzner": f"http://127.0.0.1:{state.ports['hetzner']}/v1",
+            "cloudflare": f"http://127.0.0.1:{state.ports['cloudflare']}/client/v4",
+            "cloudflare_token": state.cloudflare_token,
+            "control": f"http://127.0.0.1:{state.ports['control']}",
+            "front_port": state.ports["front"],
+            "world": state.world,
+        }
+        await asyncio.to_thread(self._folder.write_address, self.address)
+
+
+async def serve(folder: Path, clock: Clock) -> None:
+    """Run a sandbox until it is told to end; return at once if one is alive in the folder."""
+    sandbox = Sandbox(folder, clock)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, sandbox.end)
+    try:
+        await sandbox.start()
+        await sandbox.run()
+    except InUse:
+        return
+    finally:
+        await sandbox.stop()
+
+
+def main() -> None:
+    """Read the arguments and serve."""
+    parser = argparse.ArgumentParser(prog="python -m livchatd.sandbox", description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="where its world is kept")
+    folder: Path = parser.parse_args().folder
+    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    # The terminal that it was started from may close: the sandbox stays.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _allow_many_files()
+    asyncio.run(serve(folder, Clock.from_environment()))
+
+
+def _allow_many_files() -> None:
+    """A thousand machines need a listener and a connection each."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,0 +1,256 @@
+"""The SSH server of a simulated machine: public keys, listed commands, one tunnel to Portainer."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes.util
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from livchatd.sandbox import commands
+from livchatd.sandbox.machine import Machine
+from livchatd.sandbox.portainer import PortainerSite
+
+if TYPE_CHECKING:
+    from livchatd.sandbox.clock import Clock
+
+
+def _no_library(name: str) -> str | None:  # noqa: ARG001 - the signature of what it stands for
+    return None
+
+
+def _import_asyncssh() -> Any:
+    # On import asyncssh looks for libnettle; without it, root's `ld -o /dev/null` would unlink
+    # /dev/null (CPython #91115). No library is looked for while it is imported.
+    find = ctypes.util.find_library
+    ctypes.util.find_library = _no_library
+    try:
+        import asyncssh  # noqa: PLC0415
+    finally:
+        ctypes.util.find_library = find
+    return asyncssh
+
+
+if TYPE_CHECKING:
+    import asyncssh
+else:
+    asyncssh = _import_asyncssh()
+
+_SESSIONS = 10
+"""OpenSSH's MaxSessions."""
+_LATENCY = 0.2
+"""Simulated seconds for a command to go there and back: 20 ms at the default scale."""
+_CHUNK = 65536
+
+
+def _host_key(user_data: str) -> asyncssh.SSHKey:
+    """The host key that cloud-init puts in place, or one that is made."""
+    if user_data.startswith("#cloud-config"):
+        document = yaml.safe_load(user_data)
+        keys = document.get("ssh_keys") if isinstance(document, dict) else None
+        if isinstance(keys, dict) and keys.get("ed25519_private"):
+            return asyncssh.import_private_key(str(keys["ed25519_private"]))
+    return asyncssh.generate_private_key("ssh-ed25519")
+
+
+class SshHost:
+    """Listens on a free port of 127.0.0.1 for one machine."""
+
+    def __init__(self, machine: Machine, clock: Clock) -> None:
+        self.machine = machine
+        self.clock = clock
+        self.portainer = PortainerSite(machine, clock)
+        self._listener: asyncssh.SSHAcceptor | None = None
+        self._connections: set[_Connection] = set()
+        self._pumps: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> int:
+        """Listen; answers the port. The host key stays the same from start to start."""
+        facts = self.machine.facts
+        key = await asyncio.to_thread(self._key)
+        authorized = [asyncssh.import_public_key(line) for line in facts.authorized_keys]
+        self._listener = await asyncssh.listen(
+            "127.0.0.1",
+            0,
+            server_factory=lambda: _Connection(self, authorized),
+            server_host_keys=[key],
+            password_auth=False,
+            kbdint_auth=False,
+            gss_host=None,
+            allow_scp=False,
+            agent_forwarding=False,
+            compression_algs=None,
+            login_timeout=30,
+            keepalive_interval=30,
+            server_version="OpenSSH_9.2p1",
+        )
+        return self._listener.get_port()
+
+    def _key(self) -> asyncssh.SSHKey:
+        kept = self.machine.files.read("/etc/ssh/ssh_host_ed25519_key")
+        if kept is not None:
+            return asyncssh.import_private_key(kept)
+        key = _host_key(self.machine.facts.user_data)
+        text = key.export_private_key().decode()
+        self.machine.files.write("/etc/ssh/ssh_host_ed25519_key", text, "0600")
+        self.machine.changed()
+        return key
+
+    async def stop(self) -> None:
+        """Stop listening, and cut off whoever is connected."""
+        if self._listener is not None:
+            self._listener.close()
+        for connection in list(self._connections):
+            connection.abort()
+        for pump in list(self._pumps):
+            pump.cancel()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+        if self._listener is not None:
+            await self._listener.wait_closed()
+            self._listener = None
+        await self.portainer.close()
+
+    def joined(self, connection: _Connection) -> None:
+        """A client is there."""
+        self._connections.add(connection)
+
+    def left(self, connection: _Connection) -> None:
+        """A client is gone."""
+        self._connections.discard(connection)
+
+    async def forward(
+        self, reader: asyncssh.SSHReader[bytes], writer: asyncssh.SSHWriter[bytes]
+    ) -> None:
+        """Join a forwarded connection to Portainer, until either side ends."""
+        ours, theirs = socket.socketpair()
+        await self.portainer.connect(theirs)
+        local_reader, local_writer = await asyncio.open_connection(sock=ours)
+        pumps = {
+            asyncio.ensure_future(_pump(reader, local_writer)),
+            asyncio.ensure_future(_pump(local_reader, writer)),
+        }
+        self._pumps |= pumps
+        try:
+            await asyncio.wait(pumps)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            self._pumps -= pumps
+            local_writer.close()
+            writer.close()
+
+
+async def _pump(reader: Any, writer: Any) -> None:
+    try:
+        while data := await reader.read(_CHUNK):
+            writer.write(data)
+            await writer.drain()
+        if writer.can_write_eof():
+            writer.write_eof()
+    except (OSError, asyncssh.Error):
+        writer.close()
+
+
+class _Connection(asyncssh.SSHServer):
+    """One client. Sessions beyond OpenSSH's MaxSessions are refused."""
+
+    def __init__(self, host: SshHost, authorized: list[asyncssh.SSHKey]) -> None:
+        self._host = host
+        self._authorized = authorized
+        self._sessions = 0
+        self._connection: asyncssh.SSHServerConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+        self._host.joined(self)
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._host.left(self)
+
+    def abort(self) -> None:
+        if self._connection is not None:
+            self._connection.abort()
+
+    def begin_auth(self, _username: str) -> bool:
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        return username == "root" and key in self._authorized
+
+    def session_requested(self) -> Any:
+        if self._connection is None or self._sessions >= _SESSIONS:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "open failed")
+        self._sessions += 1
+        return self._connection.create_server_channel(encoding=None), _Session(
+            self._host, self._end
+        )
+
+    def _end(self) -> None:
+        self._sessions -= 1
+
+    def connection_requested(
+        self, dest_host: str, dest_port: int, _orig_host: str, _orig_port: int
+    ) -> Any:
+        if not self._host.portainer.listens(dest_host, dest_port):
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "Connection refused")
+        return self._host.forward
+
+
+class _Session(asyncssh.SSHServerSession[bytes]):
+    """One command: no shell, no terminal, no subsystem."""
+
+    def __init__(self, host: SshHost, ended: Callable[[], None]) -> None:
+        self._host = host
+        self._ended = ended
+        self._channel: asyncssh.SSHServerChannel[bytes] | None = None
+        self._line = ""
+        self._given = bytearray()
+        self._waits = False
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
+        self._channel = chan
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._ended()
+        if self._task is not None:
+            self._task.cancel()
+
+    def exec_requested(self, command: str) -> bool:
+        self._line = command
+        return True
+
+    def session_started(self) -> None:
+        self._waits = commands.reads_input(self._line)
+        if not self._waits:
+            self._begin()
+
+    def data_received(self, data: bytes, _datatype: int | None) -> None:
+        if self._waits:
+            self._given += data
+
+    def eof_received(self) -> bool:
+        if self._waits:
+            self._waits = False
+            self._begin()
+        return True
+
+    def _begin(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._answer())
+
+    async def _answer(self) -> None:
+        await self._host.clock.sleep(_LATENCY / 2)
+        found = commands.answer(self._host.machine, self._line, bytes(self._given))
+        await self._host.clock.sleep(_LATENCY / 2 + found.seconds)
+        channel = self._channel
+        if channel is None or channel.is_closing():
+            return
+        channel.write(found.stdout.encode(errors="surrogateescape"))
+        channel.write_stderr(found.stderr.encode(errors="surrogateescape"))
+        channel.exit(found.code)

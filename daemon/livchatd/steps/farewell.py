@@ -1,0 +1,162 @@
+"""Deleting a server with all that was made for it, in the order in which nothing is left behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from livchat.errors import NotConfigured, NotFound, ProviderError
+from livchat.wire.servers import ServerStatus
+from livchatd.jobs.step import Run, Step
+from livchatd.steps.dns import remove_records
+from livchatd.steps.learnt import RemovalLearnt
+from livchatd.steps.orders import DeleteServerOrder
+from livchatd.steps.tools import Tools, labels
+
+
+@dataclass(frozen=True, kw_only=True)
+class FarewellStep(Step[RemovalLearnt]):
+    """A step of the deletion of a server. Each is happy with what is gone already."""
+
+    tools: Tools
+    order: DeleteServerOrder
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkServer(FarewellStep):
+    usually: ClassVar[float] = 0.05
+
+    @property
+    def title(self) -> str:
+        return "Mark the server as going"
+
+    async def apply(self, run: Run[RemovalLearnt]) -> None:
+        record = self.tools.inventory.find(self.order.name)
+        if record is not None and record.status is not ServerStatus.DELETING:
+            run.learnt.status = record.status.value
+            await run.save()
+            await self.tools.inventory.change_server(
+                self.order.name, status=ServerStatus.DELETING.value
+            )
+
+    async def undo(self, run: Run[RemovalLearnt]) -> None:
+        await settle_deletion(self.tools, self.order, run.learnt)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveServerNames(FarewellStep):
+    usually: ClassVar[float] = 1.0
+
+    @property
+    def title(self) -> str:
+        return "Remove the names of the server"
+
+    async def apply(self, run: Run[RemovalLearnt]) -> None:
+        record = self.tools.inventory.find(self.order.name)
+        if record is None or record.zone_name is None:
+            return
+        try:
+            gone = await remove_records(
+                self.tools, self.order.provider, record.zone_name, f"livchat:{self.order.name}:"
+            )
+        except (NotConfigured, NotFound) as error:
+            # A machine that costs money must go even where its names can no longer be changed.
+            run.log(f"the names are left: {error.message}", "warning")
+            run.learnt.left = [f"records of {self.order.name} in {record.zone_name}"]
+            return
+        for name in gone:
+            run.log(f"{name} is gone")
+
+    def leaves(self, run: Run[RemovalLearnt]) -> list[str]:
+        return run.learnt.left
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteMachine(FarewellStep):
+    usually: ClassVar[float] = 5.0
+
+    @property
+    def title(self) -> str:
+        return "Delete the machine"
+
+    async def apply(self, run: Run[RemovalLearnt]) -> None:
+        machine_id = await self._machine_id()
+        if machine_id is None:
+            run.log("the machine is gone already")
+        else:
+            await self.tools.provider(self.order.provider).delete_machine(machine_id)
+        await self.tools.shells.drop(self.order.name)
+
+    async def verify(self, run: Run[RemovalLearnt]) -> None:
+        if await self._machine_id() is not None:
+            raise ProviderError("the machine was deleted, but it is still there")
+
+    async def _machine_id(self) -> str | None:
+        """The machine that the inventory knows; before it knew one, the one with our labels."""
+        provider = self.tools.provider(self.order.provider)
+        record = self.tools.inventory.find(self.order.name)
+        if record is not None and record.machine_id is not None:
+            found = await provider.machine(record.machine_id)
+        else:
+            found = await provider.find_machine(labels(self.order.name))
+        return found.id if found else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseAddress(FarewellStep):
+    usually: ClassVar[float] = 1.0
+
+    @property
+    def title(self) -> str:
+        return "Release the address"
+
+    async def apply(self, run: Run[RemovalLearnt]) -> None:
+        provider = self.tools.provider(self.order.provider)
+        record = self.tools.inventory.find(self.order.name)
+        if record is not None and record.address_id is not None:
+            await provider.release_address(record.address_id)
+            return
+        found = await provider.find_address(labels(self.order.name))
+        if found is not None:
+            await provider.release_address(found.id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeleteKey(FarewellStep):
+    usually: ClassVar[float] = 0.5
+
+    @property
+    def title(self) -> str:
+        return "Delete the SSH key"
+
+    async def apply(self, run: Run[RemovalLearnt]) -> None:
+        await self.tools.provider(self.order.provider).delete_key(labels(self.order.name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgetServer(FarewellStep):
+    usually: ClassVar[float] = 0.1
+
+    @property
+    def title(self) -> str:
+        return "Forget the server"
+
+    async def apply(self, run: Run[RemovalLearnt]) -> None:
+        name, vault = self.order.name, self.tools.vault
+        await self.tools.shells.drop(name)
+        await vault.delete_prefix(f"ssh/{name}/")
+        await vault.delete_prefix(f"app/{name}/")
+        await vault.delete(f"portainer/{name}")
+        await self.tools.inventory.remove_server(name)
+
+
+async def settle_deletion(tools: Tools, order: DeleteServerOrder, learnt: RemovalLearnt) -> None:
+    """After a deletion that was stopped: what it was before, or `lost` if the machine is gone."""
+    record = tools.inventory.find(order.name)
+    if record is None or record.status is not ServerStatus.DELETING:
+        return
+    status = learnt.status or ServerStatus.LOST.value
+    if order.provider != "own" and record.machine_id is not None:
+        there = await tools.provider(order.provider).machine(record.machine_id)
+        status = status if there else ServerStatus.LOST.value
+    await tools.inventory.change_server(order.name, status=status)

@@ -1,0 +1,159 @@
+"""Taking an app off a server: its stack, its names, its secrets and, if asked for, its data."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import ClassVar
+
+import yaml
+
+from livchat.errors import NotFound
+from livchat.wire.apps import AppStatus
+from livchatd.jobs.step import Run, Step
+from livchatd.steps.dns import owner, remove_records
+from livchatd.steps.learnt import RemovalLearnt
+from livchatd.steps.orders import AppOrder, DeleteAppOrder
+from livchatd.steps.postgres import Postgres
+from livchatd.steps.recipe import Place, Recipe
+from livchatd.steps.stack import remove_secrets, remove_volumes
+from livchatd.steps.tools import Tools
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemovalStep(Step[RemovalLearnt]):
+    """A step of the removal of an app."""
+
+    tools: Tools
+    order: DeleteAppOrder
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkApp(RemovalStep):
+    usually: ClassVar[float] = 0.05
+
+    @property
+    def title(self) -> str:
+        return f"Mark {self.order.title} as going"
+
+    async def apply(self, run: Run[RemovalLearnt]) -> None:
+        record = self.tools.inventory.app(self.order.server, self.order.app_name)
+        if record is not None and record.status is not AppStatus.DELETING:
+            run.learnt.status = record.status.value
+            await run.save()
+            going = record.model_copy(update={"status": AppStatus.DELETING})
+            await self.tools.inventory.put_app(self.order.server, going)
+
+    async def undo(self, run: Run[RemovalLearnt]) -> None:
+        record = self.tools.inventory.app(self.order.server, self.order.app_name)
+        if record is None or run.learnt.status is None:
+            return
+        stack = await self.tools.portainer(self.order.server).stack(self.order.app_name)
+        status = AppStatus(run.learnt.status) if stack is not None else AppStatus.FAILED
+        back = record.model_copy(update={"status": status})
+        await self.tools.inventory.put_app(self.order.server, back)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveStack(RemovalStep):
+    usually: ClassVar[float] = 3.0
+
+    @property
+    def title(self) -> str:
+        return f"Remove the stack of {self.order.title}"
+
+    async def apply(self, run: Run[RemovalLearnt]) -> None:
+        portainer = self.tools.portainer(self.order.server)
+        stack = await portainer.stack(self.order.app_name)
+        if stack is None:
+            run.log("there is no such stack")
+            return
+        # What it mounts is told by its file only, which goes with it.
+        compose = yaml.safe_load(await portainer.stack_file(stack.id)) or {}
+        run.learnt.docker_secrets = [
+            secret["name"]
+            for secret in (compose.get("secrets") or {}).values()
+            if secret.get("external") and secret.get("name")
+        ]
+        await run.save()
+        await portainer.delete(self.order.app_name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveNames(RemovalStep):
+    @property
+    def title(self) -> str:
+        return f"Remove the names of {self.order.title}"
+
+    async def apply(self, run: Run[RemovalLearnt]) -> None:
+        zone = self.tools.inventory.server(self.order.server).zone_name
+        if zone is None:
+            return
+        whose = owner(self.order.server, self.order.app_name)
+        for name in await remove_records(self.tools, self.order.provider, zone, whose, exact=True):
+            run.log(f"{name} is gone")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RemoveSecrets(RemovalStep):
+    @property
+    def title(self) -> str:
+        return f"Remove the secrets of {self.order.title}"
+
+    async def apply(self, run: Run[RemovalLearnt]) -> None:
+        shell = await self.tools.shell(self.order.server)
+        await remove_secrets(shell, run.learnt.docker_secrets)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PurgeData(RemovalStep):
+    """Volumes, databases and kept secrets: after this the app's data is nowhere."""
+
+    usually: ClassVar[float] = 8.0
+
+    @property
+    def title(self) -> str:
+        return f"Delete the data of {self.order.title}"
+
+    async def apply(self, run: Run[RemovalLearnt]) -> None:
+        server, name = self.order.server, self.order.app_name
+        shell = await self.tools.shell(server)
+        for volume in await remove_volumes(self.tools, shell, name):
+            run.log(f"volume {volume} is gone")
+        await self._drop_databases(run)
+        await self.tools.vault.delete_prefix(f"app/{server}/{name}/")
+
+    async def _drop_databases(self, run: Run[RemovalLearnt]) -> None:
+        server, name = self.order.server, self.order.app_name
+        record = self.tools.inventory.server(server)
+        place = Place(
+            server=server,
+            provider=self.order.provider,
+            zone_name=record.zone_name or "",
+            subdomain=record.subdomain,
+            ssl_email=record.ssl_email or "",
+            timezone=record.timezone or "UTC",
+        )
+        await asyncio.to_thread(self.tools.catalog.apps)
+        try:
+            recipe = Recipe(self.tools, place, AppOrder(app_name=name, title=self.order.title))
+            databases = await recipe.databases()
+        except NotFound:
+            run.log("the catalog has no such app any more: its databases are left", "warning")
+            return
+        shell = await self.tools.shell(server)
+        for database in databases:
+            await (await Postgres.of(shell, database)).drop(database.name)
+            run.log(f"database {database.name} is gone")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForgetApp(RemovalStep):
+    usually: ClassVar[float] = 0.05
+
+    @property
+    def title(self) -> str:
+        return f"Forget {self.order.title}"
+
+    async def apply(self, run: Run[RemovalLearnt]) -> None:
+        await self.tools.inventory.remove_app(self.order.server, self.order.app_name)

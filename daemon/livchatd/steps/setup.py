@@ -1,0 +1,77 @@
+"""The set-up of a server in the inventory: that it has begun, and that it is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from livchat.wire.servers import ServerStatus
+from livchatd.database import now
+from livchatd.inventory import ServerRecord
+from livchatd.jobs.step import Run
+from livchatd.steps.learnt import Ledger
+from livchatd.steps.orders import SetupServerOrder
+from livchatd.steps.system import SystemStep
+from livchatd.steps.tools import Tools
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeginSetup(SystemStep):
+    usually: ClassVar[float] = 0.05
+
+    @property
+    def title(self) -> str:
+        return "Note the domain"
+
+    async def check(self, run: Run[Ledger]) -> bool:
+        return _set_up(self.tools.inventory.server(self.order.name), self.order)
+
+    async def apply(self, run: Run[Ledger]) -> None:
+        await self.tools.inventory.change_server(
+            self.order.name, status=ServerStatus.SETTING_UP.value, **_domain(self.order)
+        )
+
+    async def undo(self, run: Run[Ledger]) -> None:
+        await settle_server(self.tools, self.order.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordSetup(SystemStep):
+    usually: ClassVar[float] = 0.05
+
+    @property
+    def title(self) -> str:
+        return "Record the set-up"
+
+    async def check(self, run: Run[Ledger]) -> bool:
+        return _set_up(self.tools.inventory.server(self.order.name), self.order)
+
+    async def apply(self, run: Run[Ledger]) -> None:
+        await self.tools.inventory.change_server(
+            self.order.name,
+            status=ServerStatus.READY.value,
+            setup_at=now(),
+            **_domain(self.order),
+        )
+
+
+async def settle_server(tools: Tools, name: str) -> None:
+    """After a set-up that came to nothing: the server is what it was before."""
+    record = tools.inventory.find(name)
+    if record is not None and record.status is ServerStatus.SETTING_UP:
+        before = ServerStatus.READY if record.setup_at else ServerStatus.RUNNING
+        await tools.inventory.change_server(name, status=before.value)
+
+
+def _domain(order: SetupServerOrder) -> dict[str, str | None]:
+    return {
+        "zone_name": order.zone_name,
+        "subdomain": order.subdomain,
+        "ssl_email": order.ssl_email,
+        "timezone": order.timezone,
+    }
+
+
+def _set_up(record: ServerRecord, order: SetupServerOrder) -> bool:
+    kept = {name: getattr(record, name) for name in _domain(order)}
+    return record.status is ServerStatus.READY and kept == _domain(order)

@@ -1,0 +1,26 @@
+"""All workflows on one page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from livchatd.jobs.step import Workflow
+from livchatd.steps.tools import Tools
+from livchatd.workflows.create_server import create_server
+from livchatd.workflows.delete_app import delete_app
+from livchatd.workflows.delete_server import delete_server
+from livchatd.workflows.deploy_app import deploy_app
+from livchatd.workflows.setup_server import setup_server
+from livchatd.workflows.up import up
+
+
+def workflows(tools: Tools) -> list[Workflow[Any, Any]]:
+    """Every workflow, with its tools."""
+    return [
+        create_server(tools),
+        setup_server(tools),
+        deploy_app(tools),
+        up(tools),
+        delete_app(tools),
+        delete_server(tools),
+    ]

@@ -1,0 +1,148 @@
+"""Makes every choice that an order leaves open: provider, machine, domain, e-mail, apps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from livchat.errors import Conflict, Forbidden, Invalid, Unauthorized
+from livchat.wire.providers import Images, Locations, ServerTypes
+from livchat.wire.servers import CreateServer
+from livchat.wire.up import Up
+from livchatd.catalog.catalog import Catalog
+from livchatd.inventory import AppRecord, Inventory, ServerRecord
+from livchatd.providers.accounts import Accounts
+from livchatd.providers.base import Provider
+from livchatd.settings import Settings
+from livchatd.steps.orders import UpOrder
+from livchatd.workflows import planning
+from livchatd.workflows.credentials import Credentials
+from livchatd.workflows.planning import Household
+
+T = TypeVar("T")
+
+SANDBOX = "sandbox"
+SANDBOX_EMAIL = "you@livchat.localhost"
+"""Who is told about certificates in the sandbox, where nobody sends mail."""
+
+
+@dataclass(frozen=True)
+class UpChoice:
+    """An `up` with every choice made; `new` says that its server is not there yet."""
+
+    order: UpOrder
+    price_hourly: str | None
+    new: bool
+
+
+class Choices:
+    """Chooses from what there is now: at the providers, in the zones, in the catalog."""
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        catalog: Catalog,
+        accounts: Accounts,
+        credentials: Credentials,
+        settings: Settings,
+    ) -> None:
+        self._inventory = inventory
+        self._catalog = catalog
+        self._accounts = accounts
+        self._credentials = credentials
+        self._settings = settings
+
+    async def server_types(self, provider: str | None, region: str | None) -> ServerTypes:
+        """What a provider sells, live; in one region if it is named."""
+        found = await self.provider(provider)
+        types = await self._of(found, found.server_types())
+        if region is not None:
+            types = [
+                kind.model_copy(update={"locations": here})
+                for kind in types
+                if (here := [place for place in kind.locations if place.name == region])
+            ]
+        return ServerTypes(server_types=types, provider=found.name)
+
+    async def locations(self, provider: str | None) -> Locations:
+        """Where a provider's servers stand, live."""
+        found = await self.provider(provider)
+        return Locations(locations=await self._of(found, found.locations()))
+
+    async def images(self, provider: str | None) -> Images:
+        """The operating systems of a provider, live."""
+        found = await self.provider(provider)
+        return Images(images=await self._of(found, found.images()))
+
+    async def provider(self, name: str | None) -> Provider:
+        """The provider of this name, or the default one."""
+        return await self._accounts.provider(
+            name or await self._accounts.first(self._settings.default_provider)
+        )
+
+    async def read_catalog(self) -> None:
+        """See that the catalog is read, apart from the loop."""
+        await asyncio.to_thread(self._catalog.apps)
+
+    def household(self, record: ServerRecord) -> Household | None:
+        """The server as apps see it; None if it is not set up."""
+        if record.setup_at is None or record.zone_name is None or record.ssl_email is None:
+            return None
+        return Household(
+            record.zone_name,
+            record.subdomain,
+            record.ssl_email,
+            record.timezone or "UTC",
+            self._installed(record.name),
+        )
+
+    def _installed(self, server: str) -> dict[str, AppRecord]:
+        return {app.app_name: app for app in self._inventory.apps(server)}
+
+    async def up(self, want: Up, record: ServerRecord | None) -> UpChoice:
+        """Every choice of an `up`, on a server that is there or a new one."""
+        if record is not None:
+            here = [app.app_name for app in self._inventory.apps(want.server)]
+            planning.agree(record, want, here)
+            if want.provider not in {None, record.provider}:
+                raise Conflict(
+                    f"'{want.server}' is a server of {record.provider}",
+                    hint=f"livchat server show {want.server}",
+                    details={"server": want.server, "provider": record.provider},
+                )
+        provider = await self.provider(record.provider if record else want.provider)
+        house = await self._house_to_be(want, provider.name, record)
+        await self.read_catalog()
+        apps = planning.app_orders(self._catalog, want.apps, want.config, house)
+        checking = planning.check_zone(await self._credentials.dns(provider.name), want.zone_name)
+        if record is not None:
+            await checking
+            return UpChoice(
+                planning.up_order(planning.as_it_is(record), house, apps), None, new=False
+            )
+        machine = CreateServer(
+            name=want.server, server_type=want.server_type, region=want.region, image=want.image,
+            cpu=want.cpu, ram=want.ram,
+        )  # fmt: skip
+        found, _ = await asyncio.gather(planning.bargain(provider, machine), checking)
+        return UpChoice(planning.up_order(found.order, house, apps), found.price_hourly, new=True)
+
+    async def _house_to_be(self, want: Up, provider: str, record: ServerRecord | None) -> Household:
+        email = want.ssl_email or (record and record.ssl_email) or self._settings.email
+        if email is None:
+            email = SANDBOX_EMAIL if provider == SANDBOX else await self._credentials.email()
+        if email is None:
+            raise Invalid.field(
+                "ssl_email", "is needed: it is told when a certificate cannot be renewed",
+                hint="livchat up APP... --email you@example.com",
+            )  # fmt: skip
+        installed = {app.app_name: app for app in self._inventory.apps(want.server)}
+        return Household(want.zone_name, want.subdomain, email, want.timezone, installed)
+
+    async def _of(self, provider: Provider, answer: Awaitable[T]) -> T:
+        try:
+            return await answer
+        except (Unauthorized, Forbidden) as error:
+            raise planning.refused(provider.name, error) from error

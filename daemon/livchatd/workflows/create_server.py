@@ -1,0 +1,60 @@
+"""Create a server: a machine that is reached by SSH, or nothing left at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from livchatd.jobs.step import Step, Workflow
+from livchatd.steps.keys import MakeKeys, RegisterKey
+from livchatd.steps.learnt import MachineLearnt
+from livchatd.steps.machine import AwaitMachine, CreateMachine, ReserveAddress
+from livchatd.steps.orders import CreateServerOrder
+from livchatd.steps.server import AwaitSsh, RecordServer, ReserveName
+from livchatd.steps.tools import Tools
+
+LANE = "server"
+"""One fails, all are undone: a machine that nobody can use costs money for nothing."""
+
+
+def create_server(tools: Tools) -> Workflow[CreateServerOrder, MachineLearnt]:
+    return Workflow(
+        name="create_server",
+        params=CreateServerOrder,
+        learnt=MachineLearnt,
+        steps=lambda order: create_steps(tools, order),
+        result=lambda order, learnt: {"server": told(order, learnt)},
+    )
+
+
+def create_steps(
+    tools: Tools, order: CreateServerOrder, zone_name: str | None = None
+) -> list[Step[MachineLearnt]]:
+    """`zone_name` is where records will point at the server, if that is known already."""
+    return [
+        ReserveName(key="name", lane=LANE, tools=tools, order=order),
+        MakeKeys(key="keys", lane=LANE, after=("name",), tools=tools, order=order),
+        ReserveAddress(
+            key="address", lane=LANE, after=("name",), tools=tools, order=order, zone_name=zone_name
+        ),
+        RegisterKey(key="ssh_key", lane=LANE, after=("keys",), tools=tools, order=order),
+        CreateMachine(
+            key="machine", lane=LANE, after=("address", "ssh_key"), tools=tools, order=order
+        ),
+        AwaitMachine(
+            key="boot", lane=LANE, after=("machine",), inside="machine", tools=tools, order=order
+        ),
+        AwaitSsh(key="ssh", lane=LANE, after=("boot",), inside="machine", tools=tools, order=order),
+        RecordServer(
+            key="server", lane=LANE, after=("ssh",), inside="name", tools=tools, order=order
+        ),
+    ]
+
+
+def told(order: CreateServerOrder, learnt: MachineLearnt) -> dict[str, Any]:
+    """The server as the job's result tells it."""
+    return {
+        "name": order.name,
+        "provider": order.provider,
+        "ip_address": learnt.ip_address,
+        "ipv6_address": learnt.ipv6_address,
+    }

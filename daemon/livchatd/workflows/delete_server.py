@@ -1,0 +1,50 @@
+"""Delete a server: its names first, then what costs money, then what we know of it."""
+
+from __future__ import annotations
+
+from livchat.wire.jobs import JobStatus
+from livchatd.jobs.step import Step, Workflow
+from livchatd.steps.farewell import (
+    DeleteKey,
+    DeleteMachine,
+    ForgetServer,
+    MarkServer,
+    ReleaseAddress,
+    RemoveServerNames,
+    settle_deletion,
+)
+from livchatd.steps.learnt import RemovalLearnt
+from livchatd.steps.orders import DeleteServerOrder
+from livchatd.steps.standing import OWN
+from livchatd.steps.tools import Tools
+
+
+def delete_server(tools: Tools) -> Workflow[DeleteServerOrder, RemovalLearnt]:
+    async def settle(order: DeleteServerOrder, learnt: RemovalLearnt, status: JobStatus) -> None:
+        if status is JobStatus.CANCELLED:
+            await settle_deletion(tools, order, learnt)
+
+    return Workflow(
+        name="delete_server",
+        params=DeleteServerOrder,
+        learnt=RemovalLearnt,
+        steps=lambda order: delete_steps(tools, order),
+        result=lambda order, learnt: {"server": {"name": order.name}, "left": learnt.left},
+        settle=settle,
+    )
+
+
+def delete_steps(tools: Tools, order: DeleteServerOrder) -> list[Step[RemovalLearnt]]:
+    mark = MarkServer(key="mark", tools=tools, order=order)
+    names = RemoveServerNames(key="names", after=("mark",), tools=tools, order=order)
+    if order.provider == OWN:
+        return [mark, names, ForgetServer(key="forget", after=("names",), tools=tools, order=order)]
+    return [
+        mark,
+        names,
+        # An address given back while names still point at it serves whoever gets it next.
+        DeleteMachine(key="machine", after=("names",), tools=tools, order=order),
+        ReleaseAddress(key="address", after=("machine",), tools=tools, order=order),
+        DeleteKey(key="ssh_key", after=("mark",), tools=tools, order=order),
+        ForgetServer(key="forget", after=("address", "ssh_key"), tools=tools, order=order),
+    ]

@@ -1,0 +1,215 @@
+"""What an order comes to: choices made, hosts, apps in order of need, records, price and time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from livchat.errors import Conflict, Forbidden, Invalid, NotFound, ProviderError, Unauthorized
+from livchat.wire.servers import CreateServer, Domain, ServerStatus
+from livchat.wire.up import Plan
+from livchatd.catalog.catalog import Catalog
+from livchatd.catalog.params import answers
+from livchatd.catalog.render import hosts_for
+from livchatd.catalog.resolve import provider as provider_of
+from livchatd.catalog.resolve import resolve
+from livchatd.integrations.cloudflare import Dns
+from livchatd.inventory import AppRecord, ServerRecord
+from livchatd.jobs.step import Step
+from livchatd.providers.base import Provider
+from livchatd.providers.choose import Choice, choose, choose_image
+from livchatd.steps.orders import AppOrder, CreateServerOrder, SetupServerOrder, UpOrder
+
+Scalar = str | int | float | bool
+OWN = "own"
+
+
+@dataclass(frozen=True)
+class Bargain:
+    """A machine that can be had, and what it costs."""
+
+    order: CreateServerOrder
+    price_hourly: str | None
+
+
+async def bargain(provider: Provider, want: CreateServer) -> Bargain:
+    """Choose from what the provider has now; `Invalid` or `SoldOut` names what there is instead."""
+    if provider.name == OWN:
+        raise Invalid.field(
+            "provider",
+            "a machine of your own is added, not created",
+            hint=f"livchat server add {want.name} --host ADDRESS",
+        )
+    try:
+        types, images = await asyncio.gather(provider.server_types(), provider.images())
+    except (Unauthorized, Forbidden) as error:
+        raise refused(provider.name, error) from error
+    choice: Choice = choose(
+        types, server_type=want.server_type, region=want.region, cpu=want.cpu, ram=want.ram
+    )
+    order = CreateServerOrder(
+        name=want.name,
+        provider=provider.name,
+        server_type=choice.server_type,
+        region=choice.region,
+        image=choose_image(images, want.image, choice.architecture),
+        price_monthly=choice.price_monthly,
+        currency=choice.currency,
+    )
+    return Bargain(order, choice.price_hourly)
+
+
+def refused(name: str, error: Exception) -> ProviderError:
+    """A provider refuses the token that is kept: not the caller's fault, so no 401."""
+    return ProviderError(
+        f"{name} refuses the token that is kept for it: {error}",
+        hint=f"livchat config provider {name}",
+    )
+
+
+def reserved(order: CreateServerOrder, created_at: str) -> ServerRecord:
+    """The record that takes a server's name."""
+    return ServerRecord(**order.model_dump(), status=ServerStatus.CREATING, created_at=created_at)
+
+
+def as_it_is(record: ServerRecord) -> CreateServerOrder:
+    """The order that a server came from: nothing of it is chosen again."""
+    return CreateServerOrder(
+        name=record.name,
+        provider=record.provider,
+        server_type=record.server_type or "",
+        region=record.region or "",
+        image=record.image or "",
+        price_monthly=record.price_monthly,
+        currency=record.currency,
+    )
+
+
+async def check_zone(dns: Dns, name: str) -> None:
+    """`Invalid` unless the zone is there and active."""
+    try:
+        zone = await dns.zone(name)
+    except NotFound as error:
+        raise Invalid.field("zone_name", error.message, hint=error.hint) from error
+    except (Unauthorized, Forbidden) as error:
+        raise ProviderError(
+            f"Cloudflare refuses the credentials that are kept for it: {error}",
+            hint="livchat config cloudflare",
+        ) from error
+    if zone.status != "active":
+        raise Invalid.field(
+            "zone_name",
+            f"{name} is {zone.status} at Cloudflare: its name servers do not point there yet",
+            hint="set the name servers that Cloudflare shows at your registrar, then try again",
+        )
+
+
+def agree(record: ServerRecord, domain: Domain, apps: Sequence[str]) -> None:
+    """`Conflict` if the server serves another domain already, with these apps on it."""
+    asked = ".".join(part for part in (domain.subdomain, domain.zone_name) if part)
+    if record.setup_at is None or record.domain == asked or not apps:
+        return
+    raise Conflict(
+        f"'{record.name}' is set up for {record.domain}, where {', '.join(apps)} lives",
+        hint=f"livchat server show {record.name}",
+        details={"server": record.name, "domain": record.domain, "apps": list(apps)},
+    )
+
+
+@dataclass(frozen=True)
+class Household:
+    """A server as apps see it: its domain, who is told, and the apps that are there."""
+
+    zone_name: str
+    subdomain: str | None
+    ssl_email: str
+    timezone: str
+    installed: Mapping[str, AppRecord]
+
+    @property
+    def known(self) -> dict[str, str]:
+        """What answers an app's question where nobody did."""
+        domain = ".".join(part for part in (self.subdomain, self.zone_name) if part)
+        return {"email": self.ssl_email, "timezone": self.timezone, "domain": domain}
+
+
+def app_orders(
+    catalog: Catalog,
+    wanted: list[str],
+    config: Mapping[str, Mapping[str, Scalar]],
+    house: Household,
+) -> list[AppOrder]:
+    """The apps to deploy, what they need first. Answers given before stay. May be `Invalid`."""
+    strange = sorted(set(config) - set(wanted))
+    if strange:
+        raise Invalid.field("config", f"{strange[0]} is not among the apps that are asked for")
+    installed = list(house.installed)
+    names = resolve(catalog, wanted, installed)
+    orders = []
+    for name in names:
+        app = catalog.app(name)
+        before = house.installed.get(name)
+        given = {**(before.config if before else {}), **config.get(name, {})}
+        answers(app.spec, given, house.known)
+        orders.append(
+            AppOrder(
+                app_name=name,
+                title=app.title,
+                config=given,
+                hosts=hosts_for(app, house.subdomain, house.zone_name),
+                needs=[provider_of(catalog, need, [*installed, *names]).id for need in app.needs],
+            )
+        )
+    return orders
+
+
+def up_order(server: CreateServerOrder, house: Household, apps: list[AppOrder]) -> UpOrder:
+    """Server, set-up and apps as one order."""
+    setup = SetupServerOrder(
+        name=server.name,
+        provider=server.provider,
+        zone_name=house.zone_name,
+        subdomain=house.subdomain,
+        ssl_email=house.ssl_email,
+        timezone=house.timezone,
+    )
+    return UpOrder(server=server, setup=setup, apps=apps)
+
+
+def plan(
+    order: UpOrder,
+    price_hourly: str | None,
+    steps: Sequence[Step[Any]],
+    expected: Callable[[str, float], float],
+    *,
+    exists: bool,
+) -> Plan:
+    """What `up` would do. `expected` gives the seconds of a step by key and its own guess."""
+    canonical = json.dumps(order.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    hosts = {app.app_name: list(app.hosts.values()) for app in order.apps}
+    server = order.server.model_dump(include={"name", "provider", "server_type", "region", "image"})
+    return Plan(
+        hash=sha256(canonical.encode()).hexdigest(),
+        server={**server, "exists": exists},
+        apps=[app.app_name for app in order.apps],
+        steps=[step.title for step in steps],
+        records=[host for found in hosts.values() for host in found],
+        urls={app: f"https://{found[0]}/" for app, found in hosts.items() if found},
+        price_monthly=order.server.price_monthly,
+        price_hourly=price_hourly,
+        currency=order.server.currency,
+        estimated_seconds=round(_longest_way(steps, expected), 1),
+    )
+
+
+def _longest_way(steps: Sequence[Step[Any]], expected: Callable[[str, float], float]) -> float:
+    """Seconds until the last step ends, where all that can overlap overlaps."""
+    ends: dict[str, float] = {}
+    for step in steps:
+        begins = max((ends.get(key, 0.0) for key in step.after), default=0.0)
+        ends[step.key] = begins + expected(step.key, step.usually)
+    return max(ends.values(), default=0.0)

@@ -1,0 +1,62 @@
+"""Set up a server: from a bare system to a swarm that takes apps. What is so already stays."""
+
+from __future__ import annotations
+
+from livchat.wire.jobs import JobStatus
+from livchatd.jobs.step import Step, Workflow
+from livchatd.steps.docker import ConfigureDocker, InstallDocker
+from livchatd.steps.infrastructure import AwaitPortainer, DeployPortainer, DeployTraefik
+from livchatd.steps.learnt import Ledger
+from livchatd.steps.orders import SetupServerOrder
+from livchatd.steps.setup import BeginSetup, RecordSetup, settle_server
+from livchatd.steps.swarm import CreateNetworks, StartSwarm
+from livchatd.steps.system import AddSwap, AwaitFirstBoot, NameSystem, SystemStep, TuneKernel
+from livchatd.steps.tools import Tools
+
+DONE = "setup"
+"""The key of the last step: what follows a set-up comes after it."""
+
+
+def setup_server(tools: Tools) -> Workflow[SetupServerOrder, Ledger]:
+    async def settle(order: SetupServerOrder, learnt: Ledger, status: JobStatus) -> None:
+        del learnt
+        if status is not JobStatus.COMPLETED:
+            await settle_server(tools, order.name)
+
+    return Workflow(
+        name="setup_server",
+        params=SetupServerOrder,
+        learnt=Ledger,
+        steps=lambda order: setup_steps(tools, order),
+        result=lambda order, _: {"server": {"name": order.name, "zone_name": order.zone_name}},
+        settle=settle,
+    )
+
+
+def setup_steps(
+    tools: Tools, order: SetupServerOrder, after: str | None = None
+) -> list[Step[Ledger]]:
+    """`after` names the step that makes the machine reachable, if this job makes it."""
+    begin: tuple[str, ...] = ("domain",)
+    machine = "machine" if after else None
+
+    def step(
+        kind: type[SystemStep], key: str, *needs: str, inside: str | None = machine
+    ) -> Step[Ledger]:
+        return kind(key=key, after=needs, inside=inside, tools=tools, order=order)
+
+    return [
+        step(BeginSetup, "domain", *((after,) if after else ()), inside="name" if after else None),
+        step(NameSystem, "system", *begin),
+        step(AddSwap, "swap", *begin),
+        step(TuneKernel, "kernel", *begin),
+        step(ConfigureDocker, "docker_settings", *begin),
+        step(AwaitFirstBoot, "first_boot", *begin),
+        step(InstallDocker, "docker", "first_boot", "docker_settings"),
+        step(StartSwarm, "swarm", "docker"),
+        step(CreateNetworks, "networks", "swarm"),
+        step(DeployTraefik, "traefik", "networks", "kernel"),
+        step(DeployPortainer, "portainer", "networks", "kernel"),
+        step(AwaitPortainer, "portainer_answers", "portainer"),
+        step(RecordSetup, DONE, "system", "swap", "traefik", "portainer_answers"),
+    ]

@@ -1,0 +1,100 @@
+"""Apps: livchat app catalog, info, deploy, list, delete."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from livchat.cli import ask, options
+from livchat.cli.connect import connect
+from livchat.cli.follow import submitted
+from livchat.cli.settings import pairs
+from livchat.output import show, tables
+from livchat.output.show import Format
+from livchat.output.words import say
+
+cli = typer.Typer(
+    name="app",
+    help="See what can be deployed; deploy and delete apps.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+
+@cli.command()
+def catalog(output: options.Output = Format.HUMAN) -> None:
+    """List the apps that can be deployed.
+
+    Example: livchat app catalog
+    """
+    show.result(
+        connect().catalog(),
+        output,
+        human=tables.catalog,
+        quiet=lambda answer: [app["name"] for app in answer["apps"]],
+        items=lambda answer: answer["apps"],
+    )
+
+
+@cli.command()
+def info(app: options.AppArgument, output: options.Output = Format.HUMAN) -> None:
+    """Show an app of the catalog, and the settings that it takes.
+
+    Example: livchat app info n8n
+    """
+    show.result(
+        connect().app(app), output, human=tables.app, quiet=lambda found: [found["version"]]
+    )
+
+
+@cli.command()
+def deploy(
+    server: options.ServerArgument,
+    app: options.AppArgument,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="K=V", help="A setting of the app; @FILE for a secret."),
+    ] = None,
+    wait: options.Wait = False,
+    output: options.Output = Format.HUMAN,
+) -> None:
+    """Deploy an app, and first what it needs.
+
+    Example: livchat app deploy prod-01 n8n --wait
+    """
+    client = connect()
+    accepted = client.deploy_app(server, app, pairs(settings or []))
+    submitted(client, accepted, output, wait=wait)
+
+
+@cli.command("list")
+def index(server: options.ServerArgument, output: options.Output = Format.HUMAN) -> None:
+    """List the apps of a server.
+
+    Example: livchat app list prod-01
+    """
+    show.result(
+        connect().installed_apps(server),
+        output,
+        human=tables.installed,
+        quiet=lambda answer: [app["app_name"] for app in answer["apps"]],
+        items=lambda answer: answer["apps"],
+    )
+
+
+@cli.command()
+def delete(
+    server: options.ServerArgument,
+    app: options.AppArgument,
+    yes: options.Yes = False,
+    wait: options.Wait = False,
+    output: options.Output = Format.HUMAN,
+) -> None:
+    """Delete an app and its data from a server.
+
+    Example: livchat app delete prod-01 n8n --wait
+    """
+    ask.confirm(say("delete_app", app=app, server=server), yes=yes)
+    client = connect()
+    submitted(client, client.delete_app(server, app), output, wait=wait)

@@ -1,0 +1,111 @@
+"""Credentials and settings: livchat config provider, cloudflare, show."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from livchat.cli import ask, options
+from livchat.cli.connect import connect
+from livchat.errors import LivChatError
+from livchat.output import show, tables
+from livchat.output.show import Format
+from livchat.output.words import say
+from livchat.paths import places
+
+Json = dict[str, Any]
+
+cli = typer.Typer(
+    name="config",
+    help="Store credentials; see where things lie.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+TokenFile = Annotated[
+    str | None,
+    typer.Option("--token-file", metavar="PATH", help="Read it from a file; - is stdin."),
+]
+Verify = Annotated[
+    bool, typer.Option("--verify/--no-verify", help="Try the token before it is stored.")
+]
+
+
+@cli.command()
+def provider(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="hetzner")],
+    token_file: TokenFile = None,
+    verify: Verify = True,
+    output: options.Output = Format.HUMAN,
+) -> None:
+    """Store the token of a provider; it is asked for without an echo.
+
+    Example: livchat config provider hetzner
+    """
+    token = ask.secret(say("token_of", name=name), token_file)
+    _done(connect().configure_provider(name, token, verify=verify), output)
+
+
+@cli.command()
+def cloudflare(
+    email: Annotated[
+        str | None,
+        typer.Option("--email", metavar="E", help="With the global API key instead of a token."),
+    ] = None,
+    token_file: TokenFile = None,
+    verify: Verify = True,
+    output: options.Output = Format.HUMAN,
+) -> None:
+    """Store the API token of Cloudflare, or with --email its global API key.
+
+    Example: livchat config cloudflare --token-file token.txt
+    """
+    if email is None:
+        found = {"api_token": ask.secret(say("api_token_of", name="Cloudflare"), token_file)}
+    else:
+        key = ask.secret(say("api_key_of", name="Cloudflare"), token_file)
+        found = {"email": email, "api_key": key}
+    _done(connect().configure_cloudflare({**found, "verify": verify}), output)
+
+
+@cli.command("show")
+def details(output: options.Output = Format.HUMAN) -> None:
+    """Show where things lie and the settings that are no secret.
+
+    Example: livchat config show
+    """
+    show.result(_found(), output, human=_lines)
+
+
+def _done(answer: Json, output: Format) -> None:
+    show.result(answer, output, human=lambda _: [answer["message"]])
+
+
+def _lines(found: Json) -> Iterator[str]:
+    settings = found.get("settings") or {}
+    places_first = [(key, value) for key, value in found.items() if key != "settings"]
+    return tables.record([*places_first, *settings.items()])
+
+
+def _found() -> Json:
+    url = os.environ.get("LIVCHAT_URL")
+    if url:
+        return {"url": url, "token_file": os.environ.get("LIVCHAT_TOKEN_FILE")}
+    where = places()
+    found: Json = {
+        "config_dir": str(where.config),
+        "state_dir": str(where.state),
+        "socket": str(where.socket),
+        "log": str(where.log),
+    }
+    try:
+        settings = json.loads(where.settings.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        settings = {}
+    except (OSError, ValueError) as error:
+        raise LivChatError(f"cannot read {where.settings}: it is damaged") from error
+    return {**found, "settings": settings}

@@ -1,0 +1,134 @@
+"""The commands to start with: init, up, demo."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from livchat.cli import ask, options
+from livchat.cli.connect import connect
+from livchat.cli.follow import submitted
+from livchat.cli.settings import per_app
+from livchat.output import offers, show, tables
+from livchat.output.show import Format
+from livchat.output.text import price
+from livchat.output.words import say
+
+Json = dict[str, Any]
+
+cli = typer.Typer(add_completion=False)
+
+
+@cli.command()
+def init(output: options.Output = Format.HUMAN) -> None:
+    """Make the folders and the vault; twice is fine.
+
+    Example: livchat init
+    """
+    show.result(
+        connect().init(),
+        output,
+        human=lambda answer: [answer["message"], *tables.record(list(answer["data"].items()))],
+    )
+
+
+@cli.command()
+def up(
+    apps: Annotated[list[str], typer.Argument(metavar="APP...", help="The apps to run.")],
+    server: Annotated[str, typer.Option("--server", metavar="NAME", help="The server's name.")],
+    zone: options.Zone,
+    subdomain: options.Subdomain = None,
+    provider: options.Provider = None,
+    server_type: options.ServerType = None,
+    cpu: options.Cpu = None,
+    ram: options.Ram = None,
+    region: options.Region = None,
+    image: options.Image = None,
+    email: Annotated[
+        str | None, typer.Option("--email", metavar="E", help="For the certificates' authority.")
+    ] = None,
+    timezone: options.Timezone = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="APP.K=V", help="A setting of an app; @FILE for a secret."),
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show what would be done, and stop.")
+    ] = False,
+    yes: options.Yes = False,
+    wait: options.Wait = True,
+    output: options.Output = Format.HUMAN,
+) -> None:
+    """Bring up a server with apps on it; what is so already stays.
+
+    Example: livchat up n8n --server prod-01 --zone example.com --subdomain lab
+    """
+    order: Json = {
+        "apps": apps,
+        "server": server,
+        "zone_name": zone,
+        "subdomain": subdomain,
+        "provider": provider,
+        "server_type": server_type,
+        "cpu": cpu,
+        "ram": ram,
+        "region": region,
+        "image": image,
+        "ssl_email": email,
+        "timezone": timezone,
+        "config": per_app(settings or [], apps),
+    }
+    client = connect()
+    if plan:
+        show.result(client.plan(order), output, human=offers.plan, quiet=lambda p: [p["hash"]])
+        return
+    if not yes and provider != "sandbox" and sys.stdin.isatty():
+        _agree(client.plan(order))
+    submitted(client, client.up(order), output, wait=wait, human=_brought_up)
+
+
+@cli.command()
+def demo(wait: options.Wait = True, output: options.Output = Format.HUMAN) -> None:
+    """Bring up n8n in the sandbox, from nothing: no account, no money.
+
+    Example: livchat demo
+    """
+    order = {
+        "apps": ["n8n"],
+        "server": "demo",
+        "provider": "sandbox",
+        "zone_name": "livchat.localhost",
+        "subdomain": "lab",
+        "ssl_email": "demo@livchat.localhost",
+    }
+    client = connect()
+    client.init()
+    submitted(client, client.up(order), output, wait=wait, human=tables.outcome)
+    if wait and output is Format.HUMAN:
+        _try_next()
+
+
+def _agree(plan: Json) -> None:
+    """Show the price before anything is bought; a plan that buys nothing needs no answer."""
+    amount = plan.get("price_monthly")
+    if amount is None or (plan.get("server") or {}).get("provider") == "sandbox":
+        return
+    show.note("\n".join(offers.plan(plan)))
+    told = price(amount, plan.get("currency"))
+    ask.confirm(say("plan"), yes=False, question=say("spend", price=told))
+
+
+def _brought_up(job: Json) -> list[str]:
+    return [*tables.outcome(job), "", say("credentials")]
+
+
+def _try_next() -> None:
+    commands = (
+        ("livchat sandbox status", "try_status"),
+        ("livchat job list", "try_jobs"),
+        ("livchat sandbox reset", "try_reset"),
+    )
+    show.note(say("try_next"))
+    show.note("\n".join(f"  {command:<24}{say(key)}" for command, key in commands))

@@ -1,0 +1,159 @@
+"""Servers: livchat server create, list, show, setup, exec, delete."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated, Any
+
+import typer
+
+from livchat.cli import ask, options
+from livchat.cli.connect import connect
+from livchat.cli.follow import submitted
+from livchat.output import show, tables
+from livchat.output.show import Format
+from livchat.output.words import say
+
+cli = typer.Typer(
+    name="server",
+    help="Make servers, look at them, set them up, delete them.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+
+@cli.command()
+def create(
+    name: options.ServerArgument,
+    server_type: options.ServerType = None,
+    region: options.Region = None,
+    image: options.Image = None,
+    provider: options.Provider = None,
+    cpu: options.Cpu = None,
+    ram: options.Ram = None,
+    wait: options.Wait = False,
+    output: options.Output = Format.HUMAN,
+) -> None:
+    """Create a server; what is not given is chosen from what can be had now.
+
+    Example: livchat server create prod-01 --type cx23 --region nbg1 --wait
+    """
+    order = {
+        "name": name,
+        "server_type": server_type,
+        "region": region,
+        "image": image,
+        "provider": provider,
+        "cpu": cpu,
+        "ram": ram,
+    }
+    client = connect()
+    submitted(client, client.create_server(order), output, wait=wait)
+
+
+@cli.command("list")
+def index(output: options.Output = Format.HUMAN) -> None:
+    """List the servers.
+
+    Example: livchat server list
+    """
+    show.result(
+        connect().servers(),
+        output,
+        human=tables.servers,
+        quiet=lambda answer: list(answer["servers"]),
+        items=lambda answer: answer["servers"].values(),
+    )
+
+
+@cli.command("show")
+def details(name: options.ServerArgument, output: options.Output = Format.HUMAN) -> None:
+    """Show a server.
+
+    Example: livchat server show prod-01
+    """
+    show.result(
+        connect().server(name),
+        output,
+        human=tables.server,
+        quiet=lambda server: [server.get("ip_address") or ""],
+    )
+
+
+@cli.command()
+def setup(
+    name: options.ServerArgument,
+    zone: options.Zone,
+    email: Annotated[
+        str, typer.Option("--email", metavar="E", help="For the certificates' authority.")
+    ],
+    subdomain: options.Subdomain = None,
+    timezone: options.Timezone = None,
+    wait: options.Wait = False,
+    output: options.Output = Format.HUMAN,
+) -> None:
+    """Set up a server: Docker, swarm, Traefik, Portainer, its names.
+
+    Example: livchat server setup prod-01 --zone example.com --email me@example.com --wait
+    """
+    order = {
+        "zone_name": zone,
+        "subdomain": subdomain,
+        "ssl_email": email,
+        "timezone": timezone,
+    }
+    client = connect()
+    submitted(client, client.setup_server(name, order), output, wait=wait)
+
+
+@cli.command("exec", context_settings={"ignore_unknown_options": True})
+def execute(
+    name: options.ServerArgument,
+    command: Annotated[
+        list[str], typer.Argument(metavar="-- CMD...", help="The command and its arguments.")
+    ],
+    timeout: Annotated[
+        int, typer.Option("--timeout", min=1, max=300, help="Seconds that it may take.")
+    ] = 30,
+    output: options.Output = Format.HUMAN,
+) -> None:
+    """Run a command on a server, up to a deadline.
+
+    Example: livchat server exec prod-01 -- docker ps
+    """
+    # One word may be a whole command line; several are arguments, which keep their borders.
+    line = command[0] if len(command) == 1 else shlex.join(command)
+    answer = connect().execute(name, line, timeout)
+    if output in (Format.HUMAN, Format.QUIET):
+        show.raw(answer["stdout"])
+        show.raw(answer["stderr"], error=True)
+        if answer["truncated"]:
+            show.note(say("truncated"))
+    else:
+        show.result(answer, output, human=lambda _: [])
+    if answer["exit_code"] != 0:
+        show.note(say("exit_code", code=answer["exit_code"]))
+        raise typer.Exit(1)
+
+
+@cli.command()
+def delete(
+    name: options.ServerArgument,
+    yes: options.Yes = False,
+    wait: options.Wait = False,
+    output: options.Output = Format.HUMAN,
+) -> None:
+    """Delete a server with all that is on it, its address and its names.
+
+    Example: livchat server delete prod-01 --wait
+    """
+    client = connect()
+    if not yes:
+        ask.confirm(_what_goes(client.server(name)), yes=yes)
+    submitted(client, client.delete_server(name), output, wait=wait)
+
+
+def _what_goes(server: dict[str, Any]) -> str:
+    apps = ", ".join(server.get("apps") or []) or say("no_apps")
+    address = server.get("ip_address") or "-"
+    return say("delete_server", name=server["name"], address=address, apps=apps)

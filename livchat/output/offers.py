@@ -1,0 +1,103 @@
+"""What a provider offers and what an `up` would cost, as tables for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from livchat.output.tables import columns, record
+from livchat.output.text import price, roughly
+from livchat.output.words import say
+
+Json = dict[str, Any]
+
+
+def server_types(answer: Json) -> Iterator[str]:
+    """Server types, cheapest first, with the places where they can be had now."""
+    rows = [
+        (
+            kind["name"],
+            kind["cores"],
+            f"{kind['memory_gb']:g} GB",
+            f"{kind['disk_gb']} GB",
+            kind["architecture"],
+            _cheapest(kind["locations"]),
+            [place["name"] for place in kind["locations"] if place["available"]],
+        )
+        for kind in sorted(answer["server_types"], key=_amount)
+        if not kind["deprecated"]
+    ]
+    return columns(
+        ("TYPE", "CORES", "MEMORY", "DISK", "ARCH", "A MONTH FROM", "AVAILABLE IN"), rows
+    )
+
+
+def locations(answer: Json) -> Iterator[str]:
+    """Where servers can stand."""
+    rows = [
+        (at["name"], at["city"], at["country"], at["network_zone"]) for at in answer["locations"]
+    ]
+    return columns(("LOCATION", "CITY", "COUNTRY", "ZONE"), rows)
+
+
+def images(answer: Json) -> Iterator[str]:
+    """Operating systems."""
+    rows = [
+        (image["name"], image["architecture"], image["description"])
+        for image in answer["images"]
+        if not image["deprecated"]
+    ]
+    return columns(("IMAGE", "ARCH", "WHAT IT IS"), rows)
+
+
+def plan(found: Json) -> Iterator[str]:
+    """What `up` would do: the price before anything else."""
+    server = found.get("server") or {}
+    amount = found.get("price_monthly")
+    seconds = found.get("estimated_seconds")
+    told = price(amount, found.get("currency"))
+    yield from record(
+        [
+            (say("price"), say("a_month", price=told) if amount is not None else "-"),
+            *[(str(key), value) for key, value in server.items() if not isinstance(value, dict)],
+            ("apps", found.get("apps")),
+            *[(f"url {name}", url) for name, url in (found.get("urls") or {}).items()],
+            ("dns", found.get("records")),
+        ]
+    )
+    steps = found.get("steps") or []
+    if steps:
+        yield ""
+        yield from columns(("#", "STEP"), list(enumerate(steps, start=1)))
+    if seconds:
+        yield ""
+        yield say("takes", time=roughly(float(seconds)))
+
+
+def sandbox(found: Json) -> Iterator[str]:
+    """What exists in the sandbox, and what it would cost."""
+    lists = ("servers", "primary_ips", "ssh_keys", "dns_records", "stacks")
+    counted = [(key, len(found.get(key) or [])) for key in lists]
+    bill = price(found.get("bill_monthly"), found.get("currency") or "EUR")
+    yield from record([*counted, ("bill_monthly", bill), ("front", found.get("front"))])
+    for key in ("servers", "dns_records", "stacks"):
+        rows = [row for row in found.get(key) or [] if isinstance(row, dict)]
+        if rows:
+            yield ""
+            head = list(rows[0])
+            yield from columns(
+                [name.upper() for name in head], [[row.get(name) for name in head] for row in rows]
+            )
+
+
+def _cheapest(places: list[Json]) -> str:
+    offers = [place for place in places if place["price_monthly"] is not None]
+    if not offers:
+        return "-"
+    best = min(offers, key=lambda place: float(place["price_monthly"]))
+    return price(best["price_monthly"], best["currency"])
+
+
+def _amount(kind: Json) -> float:
+    known = [float(at["price_monthly"]) for at in kind["locations"] if at["price_monthly"]]
+    return min(known, default=float("inf"))

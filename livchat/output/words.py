@@ -1,0 +1,119 @@
+"""What the command line says itself, in English and Portuguese; the daemon's words stay its own."""
+
+from __future__ import annotations
+
+import os
+
+_TABLE: dict[str, tuple[str, str]] = {
+    "error": ("error", "erro"),
+    "hint": ("hint", "dica"),
+    "why": ("why", "motivo"),
+    "left": ("left behind", "ficou para trás"),
+    "pending": ("pending", "pendente"),
+    "running": ("running", "em curso"),
+    "completed": ("done", "feito"),
+    "skipped": ("already so", "já estava"),
+    "failed": ("failed", "falhou"),
+    "undone": ("undone", "desfeito"),
+    "cancelled": ("cancelled", "cancelado"),
+    "elapsed": ("elapsed", "decorrido"),
+    "remaining": ("about {time} left", "faltam cerca de {time}"),
+    "overdue": ("overdue by {time}", "atrasado em {time}"),
+    "waiting_for": ("waiting for {job}", "à espera de {job}"),
+    "cancelling": ("cancelling", "cancelando"),
+    "more_done": ("{count} steps done", "{count} passos feitos"),
+    "more_pending": ("{count} more steps", "mais {count} passos"),
+    "goes_on": (
+        "the job goes on: livchat job watch {job}",
+        "o trabalho continua: livchat job watch {job}",
+    ),
+    "started": (
+        "{message}; watch it: livchat job watch {job}",
+        "{message}; acompanhe: livchat job watch {job}",
+    ),
+    "job_failed": ("{summary}: failed at step {step}", "{summary}: falhou no passo {step}"),
+    "job_failed_early": ("{summary}: failed", "{summary}: falhou"),
+    "job_cancelled": ("{summary}: cancelled", "{summary}: cancelado"),
+    "wait_timed_out": (
+        "{job} has not ended within {time}; it goes on",
+        "{job} não terminou em {time}; ele continua",
+    ),
+    "rollback_none": ("nothing was undone", "nada foi desfeito"),
+    "rollback_clean": ("all that was done has been undone", "tudo o que foi feito foi desfeito"),
+    "rollback_partial": ("not all could be undone", "nem tudo pôde ser desfeito"),
+    "sure": ("{question} [y/N] ", "{question} [s/N] "),
+    "yes": ("y yes", "s sim y yes"),
+    "nothing_done": ("nothing was done", "nada foi feito"),
+    "cannot_ask": (
+        "{what}: nobody can be asked here, for this is not a terminal",
+        "{what}: não há a quem perguntar, pois isto não é um terminal",
+    ),
+    "answer_yes": ("add --yes to the command", "acrescente --yes ao comando"),
+    "delete_server": (
+        "delete server {name} ({address}) and all that is on it: {apps}",
+        "apagar o servidor {name} ({address}) e tudo o que há nele: {apps}",
+    ),
+    "no_apps": ("no apps", "nenhum app"),
+    "delete_app": (
+        "delete {app} and its data from {server}",
+        "apagar {app} e seus dados de {server}",
+    ),
+    "prune": (
+        "remove the history of jobs that ended more than {age} ago",
+        "apagar o histórico dos trabalhos terminados há mais de {age}",
+    ),
+    "reset_sandbox": (
+        "empty the sandbox: {servers} with all that is on them",
+        "esvaziar o sandbox: {servers} com tudo o que há neles",
+    ),
+    "spend": ("go on, for {price} a month?", "continuar, por {price} ao mês?"),
+    "go_on": ("go on?", "continuar?"),
+    "token_of": ("token of {name}: ", "token de {name}: "),
+    "api_token_of": ("API token of {name}: ", "token de API de {name}: "),
+    "api_key_of": ("global API key of {name}: ", "chave global de API de {name}: "),
+    "daemon_running": ("the daemon is running", "o daemon está rodando"),
+    "daemon_not_running": ("no daemon is running", "nenhum daemon está rodando"),
+    "daemon_stopped": ("the daemon has stopped", "o daemon parou"),
+    "jobs_resume": (
+        "{count} unfinished jobs go on at its next start",
+        "{count} trabalhos inacabados continuam na próxima partida",
+    ),
+    "no_sandbox": ("there is no sandbox yet", "ainda não há sandbox"),
+    "sandbox_empty": ("the sandbox is empty", "o sandbox está vazio"),
+    "sandbox_down": ("the sandbox is not running", "o sandbox não está rodando"),
+    "deleting": ("deleting {name}", "apagando {name}"),
+    "none": ("none", "nenhum"),
+    "try_next": ("try next:", "experimente:"),
+    "try_status": ("what exists in the sandbox", "o que existe no sandbox"),
+    "try_jobs": ("what was done", "o que foi feito"),
+    "try_reset": ("start over", "recomeçar do zero"),
+    "plan": ("plan", "plano"),
+    "price": ("price", "preço"),
+    "a_month": ("{price} a month", "{price} por mês"),
+    "takes": ("takes about {time}", "leva cerca de {time}"),
+    "credentials": (
+        "each app's own page makes its first account",
+        "a página de cada app cria a sua primeira conta",
+    ),
+    "usage_hint": ("{command} --help", "{command} --help"),
+    "unexpected": ("something unexpected: {kind}: {message}", "algo inesperado: {kind}: {message}"),
+    "debug_hint": (
+        "LIVCHAT_DEBUG=1 shows where it happened",
+        "LIVCHAT_DEBUG=1 mostra onde aconteceu",
+    ),
+    "exit_code": ("the command ended with {code}", "o comando terminou com {code}"),
+    "truncated": ("the output was cut to size", "a saída foi cortada"),
+}
+
+
+def say(key: str, **values: object) -> str:
+    """The sentence in the language of the locale, with its values."""
+    return _TABLE[key][1 if portuguese() else 0].format(**values)
+
+
+def portuguese() -> bool:
+    """Does the locale ask for Portuguese? LC_ALL comes before LC_MESSAGES before LANG."""
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := os.environ.get(name):
+            return value.lower().startswith("pt")
+    return False

@@ -1,0 +1,116 @@
+"""Every app of the catalog: what Docker, the contract and the reader of the page expect of it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from livchatd.catalog.catalog import App, Catalog
+from livchatd.catalog.infrastructure import portainer_stack, traefik_stack
+from livchatd.catalog.order import Rendered
+from livchatd.catalog.render import render
+from livchatd.catalog.resolve import resolve
+from livchatd.catalog.sample import sample_order as order
+from livchatd.catalog.schema import Definition
+
+CATALOG = Catalog.load()
+APPS = CATALOG.apps()
+each_app = pytest.mark.parametrize("app", APPS, ids=lambda app: app.id)
+docker = pytest.mark.skipif(shutil.which("docker") is None, reason="the docker CLI is missing")
+
+
+def accepted(compose: str) -> str:
+    """What `docker stack config` makes of a Compose file; it needs no engine."""
+    done = subprocess.run(
+        ["docker", "stack", "config", "--compose-file", "-"],
+        input=compose,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr, "docker passes over something"
+    return done.stdout
+
+
+def infrastructure() -> dict[str, Rendered]:
+    return {
+        "traefik by DNS": traefik_stack(CATALOG, "a@b.co", "b.co", "dns", cloudflare_token="t"),
+        "traefik by HTTP": traefik_stack(CATALOG, "a@b.co", "b.co", "http"),
+        "portainer": portainer_stack(CATALOG, "password"),
+    }
+
+
+@docker
+@each_app
+def test_docker_accepts_every_wave(app: App) -> None:
+    for wave in render(app, order(app)).waves:
+        accepted(wave.compose)
+
+
+@docker
+def test_docker_reads_the_values_that_were_meant() -> None:
+    app = CATALOG.app("n8n")
+    asked = order(app)
+    told = yaml.safe_load(accepted(render(app, asked).compose))["services"]["editor"]
+    assert (
+        told["environment"]["N8N_INSTANCE_OWNER_PASSWORD_HASH"].replace("$$", "$")
+        == (asked.secrets["owner_hash"])
+    )
+
+
+@docker
+@pytest.mark.parametrize("name", ["traefik by DNS", "traefik by HTTP", "portainer"])
+def test_docker_accepts_the_infrastructure(name: str) -> None:
+    accepted(infrastructure()[name].compose)
+
+
+@each_app
+def test_all_that_it_needs_can_be_had(app: App) -> None:
+    assert resolve(CATALOG, [app.id], [])[-1] == app.id
+
+
+@each_app
+def test_it_travels_in_both_languages(app: App) -> None:
+    wire = CATALOG.wire(app)
+    assert wire.name == app.id
+    assert set(wire.depends_on) <= {other.id for other in APPS}
+    assert app.spec.tagline.pt_br
+    assert app.spec.tagline.en
+
+
+@each_app
+def test_its_prefixes_are_its_own(app: App) -> None:
+    ours = {route.prefix for route in app.spec.routes.values()} - {None}
+    others = {
+        route.prefix for other in APPS if other is not app for route in other.spec.routes.values()
+    }
+    assert not ours & others
+
+
+@each_app
+def test_every_image_is_pinned_and_every_service_limited(app: App) -> None:
+    rendered = render(app, order(app))
+    services = yaml.safe_load(rendered.compose)["services"]
+    assert {service["image"] for service in services.values()} <= set(rendered.images)
+    for service in services.values():
+        assert "memory" in service["deploy"]["resources"]["limits"]
+        assert "ports" not in service
+
+
+def test_every_folder_of_the_catalog_is_an_app_and_on_the_page(root: Path) -> None:
+    page = (root / "docs/reference/catalog.md").read_text("utf-8")
+    for place in (root / "daemon/livchatd/catalog/apps").iterdir():
+        assert CATALOG.app(place.name).id == place.name
+        assert f"`{place.name}`" in page
+
+
+def test_every_key_of_a_definition_is_on_the_page(root: Path) -> None:
+    page = (root / "docs/reference/catalog.md").read_text("utf-8")
+    for name, field in Definition.model_fields.items():
+        assert f"`{field.alias or name}`" in page

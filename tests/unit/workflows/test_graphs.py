@@ -1,0 +1,195 @@
+"""Every workflow's list of steps is a graph that the engine can run and a person can read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from livchatd.jobs.step import Step
+from livchatd.steps.orders import (
+    AppOrder,
+    CreateServerOrder,
+    DeleteAppOrder,
+    DeleteServerOrder,
+    DeployAppOrder,
+    Order,
+    SetupServerOrder,
+    UpOrder,
+)
+from livchatd.workflows.all import workflows
+
+CREATE = CreateServerOrder(
+    name="prod-01", provider="sandbox", server_type="cx23", region="nbg1", image="debian-13"
+)
+SETUP = SetupServerOrder(
+    name="prod-01",
+    provider="sandbox",
+    zone_name="example.com",
+    subdomain="lab",
+    ssl_email="ops@example.com",
+    timezone="UTC",
+)
+APPS = [
+    AppOrder(app_name="postgres", title="PostgreSQL"),
+    AppOrder(app_name="redis", title="Redis"),
+    AppOrder(
+        app_name="n8n",
+        title="n8n",
+        hosts={
+            "editor": "edt.lab.example.com",
+            "webhook": "whk.lab.example.com",
+            "webhook_test": "whk.lab.example.com",
+        },
+        needs=["postgres", "redis"],
+    ),
+    AppOrder(
+        app_name="chatwoot",
+        title="Chatwoot",
+        hosts={"web": "chat.lab.example.com"},
+        needs=["postgres"],
+    ),
+]
+PLACE = {
+    "server": "prod-01",
+    "provider": "sandbox",
+    "zone_name": "example.com",
+    "subdomain": "lab",
+    "ssl_email": "ops@example.com",
+    "timezone": "UTC",
+}
+ORDERS: dict[str, Order] = {
+    "create_server": CREATE,
+    "setup_server": SETUP,
+    "deploy_app": DeployAppOrder.model_validate({**PLACE, "apps": APPS}),
+    "up": UpOrder(server=CREATE, setup=SETUP, apps=APPS),
+    "delete_app": DeleteAppOrder(
+        server="prod-01", provider="sandbox", app_name="n8n", title="n8n", purge=True
+    ),
+    "delete_server": DeleteServerOrder(name="prod-01", provider="sandbox"),
+}
+
+
+def steps_of(name: str) -> Sequence[Step[Any]]:
+    # Making the list needs no tool: a daemon that resumes a thousand jobs makes a thousand lists.
+    found = next(one for one in workflows(None) if one.name == name)  # type: ignore[arg-type]
+    return found.steps(ORDERS[name])
+
+
+def before(steps: Sequence[Step[Any]], key: str) -> set[str]:
+    """The keys of all steps that are done before this one begins."""
+    by_key = {step.key: step for step in steps}
+    found: set[str] = set()
+    ahead = list(by_key[key].after)
+    while ahead:
+        key = ahead.pop()
+        if key not in found:
+            found.add(key)
+            ahead += by_key[key].after
+    return found
+
+
+def test_there_is_a_workflow_for_every_order() -> None:
+    assert {one.name for one in workflows(None)} == set(ORDERS)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_titles_and_keys_are_unique(name: str) -> None:
+    steps = steps_of(name)
+    assert len({step.key for step in steps}) == len(steps)
+    assert len({step.title for step in steps}) == len(steps)
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_a_step_names_only_steps_before_it(name: str) -> None:
+    seen: set[str] = set()
+    for step in steps_of(name):
+        assert set(step.after) <= seen, step.key
+        assert step.inside is None or step.inside in seen, step.key
+        seen.add(step.key)
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_a_step_that_stands_for_another_can_be_undone(name: str) -> None:
+    steps = {step.key: step for step in steps_of(name)}
+    for step in steps.values():
+        if step.inside:
+            assert type(steps[step.inside]).undo is not Step.undo, step.key
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_every_step_has_a_title_in_plain_words(name: str) -> None:
+    for step in steps_of(name):
+        assert step.title[0].isupper()
+        assert "_" not in step.title
+        assert len(step.title) <= 80
+        assert not step.title.endswith(".")
+
+
+def test_a_failed_create_undoes_all_of_it() -> None:
+    assert {step.lane for step in steps_of("create_server")} == {"server"}
+
+
+def test_a_failed_set_up_or_deployment_keeps_what_is_done() -> None:
+    for name in ("setup_server", "deploy_app"):
+        assert {step.lane for step in steps_of(name)} == {None}
+    lanes = {step.key: step.lane for step in steps_of("up")}
+    assert [key for key, lane in lanes.items() if lane] == [
+        step.key for step in steps_of("create_server")
+    ]
+
+
+def test_a_failed_name_does_not_take_the_server_along_but_goes_with_its_address() -> None:
+    names = next(step for step in steps_of("up") if step.key == "n8n.names")
+    assert names.lane is None
+    assert names.inside == "address"
+
+
+def test_names_are_made_before_the_machine_is_there() -> None:
+    done = before(steps_of("up"), "n8n.names")
+    assert "address" in done
+    assert not {"machine", "boot", "ssh", "docker"} & done
+
+
+def test_images_are_fetched_while_the_swarm_starts() -> None:
+    done = before(steps_of("up"), "n8n.images")
+    assert "docker" in done
+    assert not {"swarm", "portainer", "traefik"} & done
+
+
+def test_databases_that_do_not_need_each_other_go_side_by_side() -> None:
+    steps = steps_of("up")
+    assert "redis.stack" not in before(steps, "postgres.app")
+    assert "postgres.stack" not in before(steps, "redis.app")
+    assert "n8n.stack" not in before(steps, "chatwoot.app")
+    assert "n8n.secrets" in before(steps, "chatwoot.secrets")
+
+
+def test_an_app_waits_for_what_it_needs_and_only_for_that() -> None:
+    steps = steps_of("deploy_app")
+    assert {"postgres.app", "redis.app"} <= before(steps, "n8n.databases")
+    assert "redis.app" not in before(steps, "chatwoot.app")
+
+
+def test_an_app_is_recorded_only_when_people_reach_it() -> None:
+    assert {"n8n.answers", "traefik", "n8n.names", "portainer_answers"} <= before(
+        steps_of("up"), "n8n.app"
+    )
+
+
+def test_names_go_before_the_address_that_they_point_at() -> None:
+    assert "names" in before(steps_of("delete_server"), "address")
+
+
+def test_an_own_machine_is_never_deleted() -> None:
+    own = DeleteServerOrder(name="prod-01", provider="own")
+    found = next(one for one in workflows(None) if one.name == "delete_server")  # type: ignore[arg-type]
+    assert [step.key for step in found.steps(own)] == ["mark", "names", "forget"]
+
+
+def test_data_is_deleted_only_when_asked_for() -> None:
+    kept = DeleteAppOrder(server="prod-01", provider="sandbox", app_name="n8n", title="n8n")
+    found = next(one for one in workflows(None) if one.name == "delete_app")  # type: ignore[arg-type]
+    assert "data" not in [step.key for step in found.steps(kept)]
+    assert "data" in [step.key for step in steps_of("delete_app")]
