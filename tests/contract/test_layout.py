@@ -39,7 +39,9 @@ def drawn(root: Path) -> str:
             if not inside.startswith(f"{package}/"):
                 continue
             parts = inside[len(package) + 1 :].split("/")
-            name = "  " * len(parts) + (f"{parts[-2]}/" if path.name == "__init__.py" and len(parts) > 1 else parts[-1])
+            name = "  " * len(parts) + (
+                f"{parts[-2]}/" if path.name == "__init__.py" and len(parts) > 1 else parts[-1]
+            )
             if path.name == "__init__.py":
                 if len(parts) == 1:
                     continue

@@ -74,6 +74,14 @@ def address(machine: Machine) -> str:
     return str(names[f"gateway_{sandbox[:12]}"]).partition("/")[0]
 
 
+def age(machine: Machine, seconds: float) -> None:
+    """Portainer has been running for so much longer."""
+    service = machine.portainer.service(machine.engine)
+    assert service is not None
+    service.updated -= seconds
+    machine.engine.held.images[service.spec.image] -= seconds
+
+
 class Api:
     """Portainer's API; every answer is held to the description where that is at hand."""
 
@@ -286,8 +294,9 @@ async def test_an_update_while_deploying_is_refused(api: Api, machine: Machine) 
     await api.login()
     order = {"Name": "a", "SwarmID": "x", "StackFileContent": APP}
     at = {"endpointId": "1"}
-    # A quarter of an hour for each simulated second: nothing in the background gets done.
-    machine.clock.scale = 1000
+    # Minutes for each simulated second: nothing in the background gets done.
+    age(machine, 1000)
+    machine.clock.scale = 100
     made = await api.ask("POST", "/stacks/create/swarm/string", 200, order, query=at)
     change = {"StackFileContent": APP}
     await api.ask("PUT", "/stacks/{id}", 409, change, id=made["Id"], query=at)
@@ -367,10 +376,7 @@ async def test_portainer_locks_itself_after_five_minutes_without_an_administrato
     tmp_path: Path,
 ) -> None:
     machine = set_up(PORTAINER.replace("--admin-password-file, /run/secrets/admin", "--debug"))
-    service = machine.portainer.service(machine.engine)
-    assert service is not None
-    service.updated -= 301
-    machine.engine.held.images[service.spec.image] -= 301
+    age(machine, 301)
     machine.clock.scale = 1
     async with reached(machine, tmp_path) as api:
         told = await api.ask("GET", "/endpoints", 303)

@@ -174,9 +174,9 @@ class DaemonProcess:
         """End it and its sandbox."""
         if self.process is not None and self.process.poll() is None:
             self.stop()
+        # Asked, not killed: its process id may belong to somebody else by now.
         with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
-            told = json.loads((self.home / "state" / "sandbox" / "sandbox.json").read_text())
-            os.kill(told["pid"], signal.SIGTERM)
+            self.sandbox("stop", "POST")
 
 
 @contextlib.contextmanager

@@ -65,7 +65,7 @@ class UnixListener:
 
     socket: socket.socket
     path: Path | None = None
-    made: tuple[int, int] | None = None
+    made: tuple[int, int, int] | None = None
 
     def remove(self) -> None:
         """Unlink the file, if it is still ours."""
@@ -73,7 +73,7 @@ class UnixListener:
             return
         try:
             found = self.path.stat()
-            if (found.st_dev, found.st_ino) == self.made:
+            if _identity(found) == self.made:
                 self.path.unlink()
         except FileNotFoundError:
             return
@@ -94,7 +94,7 @@ def unix(path: Path) -> UnixListener:
     except OSError as error:
         listener.close()
         raise LivChatError(f"cannot listen at {path}: {_why(error)}") from error
-    return UnixListener(listener, path, (made.st_dev, made.st_ino))
+    return UnixListener(listener, path, _identity(made))
 
 
 def tcp(address: str, *, tls: bool) -> socket.socket:
@@ -203,6 +203,11 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     except OSError as error:
         raise Invalid.field("--tls-cert", f"cannot be used: {_why(error)}") from error
     return context
+
+
+def _identity(found: os.stat_result) -> tuple[int, int, int]:
+    """Which file it is; an inode alone may be used again."""
+    return found.st_dev, found.st_ino, found.st_ctime_ns
 
 
 def _holder(path: Path) -> int | None:

@@ -87,9 +87,8 @@ async def _stream(request: web.Request, job_id: str | None) -> web.StreamRespons
     events = request.app[ORCHESTRATOR].engine.follow(job_id, after or None)
     watchers = request.app[WATCHERS]
     watchers.add()
-    response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-    response.content_type = NDJSON if lines else "text/event-stream"
-    response.charset = None if lines else "utf-8"
+    kind = NDJSON if lines else "text/event-stream"
+    response = web.StreamResponse(headers={"Content-Type": kind, "Cache-Control": "no-store"})
     try:
         async with aclosing(_opened(events)) as batches:
             await anext(batches)

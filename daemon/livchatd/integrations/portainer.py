@@ -9,23 +9,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import aiohttp
 from pydantic import SecretStr
 
-from livchat.errors import (
-    Conflict,
-    LivChatError,
-    NotFound,
-    ProviderError,
-    ProviderUnavailable,
-    Unauthorized,
-)
+from livchat.errors import Conflict, NotFound, ProviderError, ProviderUnavailable, Unauthorized
+from livchatd.integrations.portainer_errors import refusal
+
+T = TypeVar("T")
 
 _HOST = "http://portainer"
-_LONGEST = 120.0
-"""Seconds for one request: removing a stack is synchronous."""
+_LONGEST = 120.0  # removing a stack is synchronous
 _DOCKER = frozenset({1, 2})
 _ERROR = 4
 
@@ -85,8 +80,9 @@ _STATES = {
 class PortainerApi:
     """Portainer over the Unix socket of an SSH tunnel.
 
-    `connect` gives the socket's path; it is asked before each request, as the path changes when
-    the SSH connection was made anew. `password` gives the password of the user `admin`.
+    `connect` gives the socket's path; it is asked first of all, and again when nothing answers
+    there: the SSH connection may have been made anew, or Portainer have moved. `password` gives the
+    password of the user `admin`; it is asked after `connect`.
     """
 
     def __init__(
@@ -94,7 +90,7 @@ class PortainerApi:
     ) -> None:
         self._connect = connect
         self._password = password
-        self._path: Path | None = None
+        self._connecting = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
         self._token: str | None = None
         self._endpoint: int | None = None
@@ -104,7 +100,7 @@ class PortainerApi:
         """Whether it answers."""
         try:
             quick = aiohttp.ClientTimeout(total=10)
-            await self._send("GET", "/api/system/status", token=None, timeout=quick)
+            await self._send("GET", "/api/system/status", dict, token=None, timeout=quick)
         except (ProviderUnavailable, ProviderError):
             return False
         return True
@@ -119,12 +115,12 @@ class PortainerApi:
     async def stack(self, name: str) -> Stack | None:
         """A stack by name, or None."""
         found = await self._find(name)
-        return None if found is None else _stack(found)
+        return None if found is None else found.stack
 
     async def stack_file(self, stack_id: int) -> str:
         """The Compose file that a stack was deployed with last."""
-        answer = await self._ask("GET", f"/api/stacks/{stack_id}/file")
-        return str(answer["StackFileContent"])
+        where = f"/api/stacks/{stack_id}/file"
+        return await self._ask("GET", where, lambda answer: _text(answer["StackFileContent"]))
 
     async def deploy(self, name: str, compose: str, env: Mapping[str, str] | None = None) -> Stack:
         """Create the stack, or update it in place; `env` replaces what was there."""
@@ -137,8 +133,8 @@ class PortainerApi:
                 "Prune": True,
                 "RepullImageAndRedeploy": False,
             }
-            where = f"/api/stacks/{found['Id']}?endpointId={found['EndpointId']}"
-            return _stack(await self._ask("PUT", where, json=body))
+            where = f"/api/stacks/{found.stack.id}?endpointId={found.endpoint}"
+            return await self._ask("PUT", where, _stack, json=body)
         endpoint = await self.endpoint()
         body = {
             "Name": name,
@@ -148,7 +144,7 @@ class PortainerApi:
             "FromAppTemplate": False,
         }
         where = f"/api/stacks/create/swarm/string?endpointId={endpoint}"
-        return _stack(await self._ask("POST", where, json=body))
+        return await self._ask("POST", where, _stack, json=body)
 
     async def delete(self, name: str) -> None:
         """Remove a stack and wait until it is gone; one that is gone already is fine."""
@@ -156,24 +152,27 @@ class PortainerApi:
         if found is None:
             return
         with contextlib.suppress(NotFound):
-            where = f"/api/stacks/{found['Id']}?endpointId={found['EndpointId']}"
-            await self._ask("DELETE", where)
+            where = f"/api/stacks/{found.stack.id}?endpointId={found.endpoint}"
+            await self._ask("DELETE", where, lambda _: None)
 
     async def close(self) -> None:
         """Close the connection."""
-        session, self._session, self._path = self._session, None, None
+        session, self._session = self._session, None
         if session is not None:
             await session.close()
 
     async def _local(self) -> int | None:
-        listed = await self._ask("GET", "/api/endpoints?excludeSnapshots=true")
-        return next((int(found["Id"]) for found in listed if found["Type"] in _DOCKER), None)
+        return await self._ask(
+            "GET",
+            "/api/endpoints?excludeSnapshots=true",
+            lambda listed: next((int(one["Id"]) for one in listed if one["Type"] in _DOCKER), None),
+        )
 
     async def _add_local(self) -> int:
         # A form, not JSON: so Portainer reads it.
         form = {"Name": "primary", "EndpointCreationType": "1"}
         try:
-            return int((await self._ask("POST", "/api/endpoints", data=form))["Id"])
+            return await self._ask("POST", "/api/endpoints", lambda one: int(one["Id"]), data=form)
         except Conflict:
             found = await self._local()
             if found is None:
@@ -181,23 +180,28 @@ class PortainerApi:
             return found
 
     async def _swarm(self, endpoint: int) -> str:
-        answer = await self._ask("GET", f"/api/endpoints/{endpoint}/docker/swarm")
-        return str(answer["ID"])
+        where = f"/api/endpoints/{endpoint}/docker/swarm"
+        return await self._ask("GET", where, lambda answer: _text(answer["ID"]))
 
-    async def _find(self, name: str) -> dict[str, Any] | None:
+    async def _find(self, name: str) -> _Found | None:
         # Portainer keeps names in lower case.
-        listed = await self._ask("GET", "/api/stacks")
-        return next((found for found in listed if found["Name"] == name.lower()), None)
+        return await self._ask(
+            "GET",
+            "/api/stacks",
+            lambda listed: next(
+                (_found(one) for one in listed if one["Name"] == name.lower()), None
+            ),
+        )
 
-    async def _ask(self, method: str, path: str, **body: Any) -> Any:
-        """An answer as JSON (None if it is empty), logged in; once more with a fresh token."""
+    async def _ask(self, method: str, path: str, read: Callable[[Any], T], **body: Any) -> T:
+        """An answer, read by `read`; logged in, and once more with a fresh token."""
         token = await self._login(stale=None)
         try:
-            return await self._send(method, path, token=token, **body)
+            return await self._send(method, path, read, token=token, **body)
         except Unauthorized:
             token = await self._login(stale=token)
         try:
-            return await self._send(method, path, token=token, **body)
+            return await self._send(method, path, read, token=token, **body)
         except Unauthorized as error:
             # Not the caller's credential: it must not be told that its own was refused.
             raise ProviderError(error.message, details=error.details) from error
@@ -206,40 +210,80 @@ class PortainerApi:
         """The token; a new one where `stale` is the one at hand."""
         async with self._logging_in:
             if self._token is None or self._token == stale:
+                await self._over_tunnel()
                 secret = self._password().get_secret_value()
                 body = {"Username": "admin", "Password": secret}
-                answer = await self._send("POST", "/api/auth", token=None, json=body)
-                self._token = str(answer["jwt"])
+                self._token = await self._send(
+                    "POST", "/api/auth", lambda answer: _text(answer["jwt"]), token=None, json=body
+                )
             return self._token
 
-    async def _send(self, method: str, path: str, *, token: str | None, **body: Any) -> Any:
-        session = await self._over_tunnel()
+    async def _send(
+        self, method: str, path: str, read: Callable[[Any], T], *, token: str | None, **body: Any
+    ) -> T:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         doing = f"{method} {path.partition('?')[0]}"
+        given: dict[str, Any] = {"headers": headers, "allow_redirects": False, **body}
         try:
-            async with session.request(
-                method, _HOST + path, headers=headers, allow_redirects=False, **body
-            ) as answer:
-                text = await answer.text(errors="replace")
+            status, text = await self._exchange(method, _HOST + path, given)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise ProviderUnavailable(
                 f"portainer does not answer: {doing}: {type(error).__name__}"
             ) from error
-        if answer.status >= 300:
-            raise _refusal(answer.status, text, doing)
-        return _json(text, doing)
+        if status >= 300:
+            raise refusal(status, text, doing)
+        try:
+            return read(json.loads(text) if text else None)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ProviderUnavailable(
+                f"portainer gave an answer that cannot be read: {doing}"
+            ) from error
+
+    async def _exchange(
+        self, method: str, url: str, given: dict[str, Any], *, again: bool = True
+    ) -> tuple[int, str]:
+        """Status and body. Not sent because the tunnel is gone, it is sent over a new one."""
+        session = await self._over_tunnel()
+        try:
+            async with session.request(method, url, **given) as answer:
+                return answer.status, await answer.text(errors="replace")
+        except aiohttp.ClientConnectionError as lost:
+            await self._leave(session)
+            if not again or not isinstance(lost, aiohttp.ClientConnectorError):
+                raise
+        return await self._exchange(method, url, given, again=False)
 
     async def _over_tunnel(self) -> aiohttp.ClientSession:
-        path = await self._connect()
-        if self._session is None or path != self._path:
-            await self.close()
-            self._path = path
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.UnixConnector(path=str(path)),
-                timeout=aiohttp.ClientTimeout(total=_LONGEST, sock_connect=10),
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        return self._session
+        async with self._connecting:
+            if self._session is None:
+                self._session = aiohttp.ClientSession(
+                    connector=aiohttp.UnixConnector(path=str(await self._connect())),
+                    timeout=aiohttp.ClientTimeout(total=_LONGEST, sock_connect=10),
+                    cookie_jar=aiohttp.DummyCookieJar(),
+                )
+            return self._session
+
+    async def _leave(self, session: aiohttp.ClientSession) -> None:
+        """Use this session no more; what others have under way on it fails as ours did."""
+        if self._session is session:
+            self._session = None
+        await session.close()
+
+
+@dataclass(frozen=True)
+class _Found:
+    stack: Stack
+    endpoint: int
+
+
+def _found(one: Mapping[str, Any]) -> _Found:
+    return _Found(_stack(one), int(one["EndpointId"]))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where a text is due")
+    return value
 
 
 def _stack(found: Mapping[str, Any]) -> Stack:
@@ -254,46 +298,3 @@ def _stack(found: Mapping[str, Any]) -> Stack:
         state=_STATES.get(found.get("Status") or 0, StackState.DEPLOYING),
         message=errors[-1] if errors else None,
     )
-
-
-def _refusal(status: int, text: str, doing: str) -> LivChatError:
-    reason = _reason(text)
-    message = f"portainer answered {status} to {doing}: {reason}"
-    details = {"http_status": status}
-    if status == 303:
-        return ProviderError(
-            f"portainer waits to be set up and was locked: {reason}", details=details
-        )
-    if status == 401:
-        return Unauthorized(message, details=details)
-    if status == 422 and doing.endswith("/api/auth"):
-        return ProviderError(
-            "portainer refuses the password that is kept for it",
-            hint="livchat secret list",
-            details=details,
-        )
-    if status == 429 or status >= 500:
-        return ProviderUnavailable(message, details=details)
-    kind = {404: NotFound, 409: Conflict}.get(status, ProviderError)
-    return kind(message, details=details)
-
-
-def _reason(text: str) -> str:
-    try:
-        body = json.loads(text)
-        parts = [str(body.get("message") or ""), str(body.get("details") or "")]
-    except (ValueError, AttributeError):
-        parts = [text]
-    unique = dict.fromkeys(part.strip() for part in parts if part.strip())
-    return " ".join(": ".join(unique).split())[:500] or "no reason given"
-
-
-def _json(text: str, doing: str) -> Any:
-    if not text:
-        return None
-    try:
-        return json.loads(text)
-    except ValueError:
-        raise ProviderUnavailable(
-            f"portainer gave an answer that cannot be read: {doing}"
-        ) from None

@@ -41,8 +41,9 @@ class Submission:
     """A job to be started.
 
     `guard` runs in the same transaction, before anything is written: it may raise `Conflict`, and
-    may write once its checks have passed. `variant` names what durations depend on. `claim` makes
-    the first answer that is kept for an idempotency key.
+    may write once its checks have passed. `variant` names what durations depend on; until there are
+    any, what steps usually take is multiplied by `pace`. `claim` makes the first answer that is
+    kept for an idempotency key.
     """
 
     workflow: str
@@ -50,6 +51,7 @@ class Submission:
     summary: str
     server: str | None = None
     variant: str = ""
+    pace: float = 1.0
     caller: str = ""
     claim: Callable[[str, str], Claim] | None = None
     guard: Callable[[Transaction], None] | None = None
@@ -117,7 +119,7 @@ class Engine:
 
     async def submit(self, order: Submission) -> Submitted:
         """Start a job: durable when this returns, at work in the same tick if its turn has come."""
-        live = self._new(order.workflow, order.params, order.server, order.variant)
+        live = self._new(order.workflow, order.params, order.server, order.variant, order.pace)
         return await self._add(live, order.summary, order.caller, order.claim, order.guard)
 
     async def retry(
@@ -237,11 +239,13 @@ class Engine:
         async for batch in self.feed.follow(n, start, ended=ended):
             yield batch
 
-    def _new(self, name: str, params: BaseModel, server: str | None, variant: str) -> Live:
+    def _new(
+        self, name: str, params: BaseModel, server: str | None, variant: str, pace: float = 1.0
+    ) -> Live:
         workflow = self._workflows[name]
         plan = {step.key: step for step in workflow.steps(params)}
         steps = [
-            LiveStep(i, key, step.title, self.durations.expected(key, variant, step.usually))
+            LiveStep(i, key, step.title, self.durations.expected(key, variant, step.usually * pace))
             for i, (key, step) in enumerate(plan.items())
         ]
         job_id = f"job_{datetime.now(UTC):%Y%m%d_%H%M%S}_{secrets.token_hex(6)}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from livchat.errors import LivChatError
 from livchat.wire.jobs import JobStatus, StepStatus
-from livchatd.jobs.live import DONE, Live, LiveStep
+from livchatd.jobs.live import Live, LiveStep
 from livchatd.jobs.step import Workflow
 
 
@@ -53,11 +53,14 @@ def restore(
 
 
 def reused(live: Live, rows: list[dict[str, Any]]) -> None:
-    """Take over the steps that an older job has done: they are done, and this job's to undo."""
+    """Take over the steps that an older job has done: they are done, and this job's to undo.
+
+    What it skipped is looked at again: it was found so where the older job stood.
+    """
     kept = {old["key"]: old for old in rows}
     for step in live.steps:
         old = kept.get(step.key)
-        if old is not None and old["status"] in DONE:
+        if old is not None and old["status"] == StepStatus.COMPLETED:
             _take(step, old)
 
 

@@ -52,33 +52,23 @@ async def undo(
     everything: bool,
 ) -> Undo:
     """Undo the steps of a lane, or all; those `inside` one that is undone go with it."""
-    chosen = [s for s in _did(live) if everything or (lane and live.plan[s.key].lane == lane)]
+    did = _did(live)
+    chosen = [s for s in did if everything or (lane and live.plan[s.key].lane == lane)]
     undoable = {s.key for s in chosen if type(live.plan[s.key]).undo is not Step.undo}
-    touched_before = any(s.status is StepStatus.UNDONE for s in live.steps)
-    undone = touched_before
+    undone = any(s.status is StepStatus.UNDONE for s in live.steps)
     left: dict[str, list[str]] = {}
-    for step in reversed(_did(live)):
-        run = StepRun(live, step, recorder, redact)
-        plan = live.plan[step.key]
-        if plan.inside in undoable:
+    for step in reversed(did):
+        if live.plan[step.key].inside in undoable:
             continue
-        done = False
-        if step.key in undoable and not live.force:
-            done = await _undo_one(live, step, run)
-        if done:
+        run = StepRun(live, step, recorder, redact)
+        inside = [s for s in did if live.plan[s.key].inside == step.key]
+        if step.key in undoable and not live.force and await _undo_one(live, step, run):
             undone = True
-            await _gone(
-                live,
-                recorder,
-                step,
-                inside=[s for s in chosen if live.plan[s.key].inside == step.key],
-            )
-        else:
-            left[step.key] = _leaves(live, step, run)
-            if step.key in undoable:
-                for other in chosen:
-                    if live.plan[other.key].inside == step.key:
-                        left[other.key] = _leaves(live, other, run)
+            await _gone(live, recorder, step, inside)
+            continue
+        left[step.key] = _leaves(live, step, run)
+        if step.key in undoable:
+            left.update((s.key, _leaves(live, s, run)) for s in inside)
     remains = [words for step in live.steps for words in left.get(step.key, [])]
     return Undo(_rollback(chosen, remains, undone=undone, everything=everything), remains)
 

@@ -6,27 +6,27 @@ import hmac
 import logging
 import math
 import uuid
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from aiohttp import web
 
 from livchatd.sandbox.bucket import Bucket
-from livchatd.sandbox.cloudflare_http import Refused, body, filters, no_route, page, reply, stamp
-from livchatd.sandbox.cloudflare_records import PROXIABLE, check_beside, facts
+from livchatd.sandbox.cloudflare_filters import picks_record, picks_zone
+from livchatd.sandbox.cloudflare_http import Refused, body, no_route, page, reply
+from livchatd.sandbox.cloudflare_records import check_beside, facts
+from livchatd.sandbox.cloudflare_views import record_view, zone_view
 from livchatd.sandbox.faults import Handler
 from livchatd.sandbox.state import Record, Zone
 from livchatd.sandbox.world import World
 
 log = logging.getLogger(__name__)
 
-Row = TypeVar("Row")
 Data = dict[str, Any]
 
 # Simulated seconds until an answer; calls in a window of so many seconds.
 LATENCY = 0.04
 LIMIT, WINDOW = 1200, 300
-ACCOUNT = {"id": uuid.uuid5(uuid.NAMESPACE_DNS, "livchat.localhost").hex, "name": "LivChat sandbox"}
 
 
 class Cloudflare:
@@ -66,22 +66,22 @@ class Cloudflare:
 
     async def zones(self, request: web.Request) -> web.Response:
         """Zones by name, status and account."""
-        zones = filter(_picks_zone(request.query), self._world.state.zones.values())
-        return page(request, [*zones], _zone_view, (20, 5, 50))
+        zones = filter(picks_zone(request.query), self._world.state.zones.values())
+        return page(request, [*zones], zone_view, (20, 5, 50))
 
     async def zone(self, request: web.Request) -> web.Response:
         """One zone."""
-        return reply(_zone_view(self._zone(request)))
+        return reply(zone_view(self._zone(request)))
 
     async def records(self, request: web.Request) -> web.Response:
         """A zone's records, by filters that must all hold, or any with `match=any`."""
         zone = self._zone(request)
-        rows = filter(_picks_record(request.query), self._of(zone))
-        return page(request, [*rows], self._view, (100, 1, 50_000))
+        rows = filter(picks_record(request.query), self._of(zone))
+        return page(request, [*rows], record_view, (100, 1, 50_000))
 
     async def record(self, request: web.Request) -> web.Response:
         """One record."""
-        return reply(self._view(self._record(request)))
+        return reply(record_view(self._record(request)))
 
     async def create(self, request: web.Request) -> web.Response:
         """Add a record."""
@@ -92,7 +92,7 @@ class Cloudflare:
         record = Record(id=uuid.uuid4().hex, zone=zone.id, created=now, modified=now, **wanted)
         self._world.state.records[record.id] = record
         self._world.changed()
-        return reply(self._view(record))
+        return reply(record_view(record))
 
     async def replace(self, request: web.Request) -> web.Response:
         """Make a record anew, under its id."""
@@ -118,7 +118,7 @@ class Cloudflare:
             setattr(record, name, value)
         record.modified = self._world.clock.now()
         self._world.changed()
-        return reply(self._view(record))
+        return reply(record_view(record))
 
     def _zone(self, request: web.Request) -> Zone:
         number = request.match_info["zone_id"]
@@ -136,25 +136,6 @@ class Cloudflare:
 
     def _of(self, zone: Zone) -> list[Record]:
         return [record for record in self._world.state.records.values() if record.zone == zone.id]
-
-    def _view(self, record: Record) -> Data:
-        optional = {"priority": record.priority, "data": record.data}
-        return {
-            "id": record.id,
-            "name": record.name,
-            "type": record.type,
-            "content": record.content,
-            "proxiable": record.type in PROXIABLE,
-            "proxied": record.proxied,
-            "ttl": record.ttl,
-            "settings": {},
-            "meta": {},
-            "comment": record.comment,
-            "tags": record.tags,
-            "created_on": stamp(record.created),
-            "modified_on": stamp(record.modified),
-            **{name: value for name, value in optional.items() if value is not None},
-        }
 
     @web.middleware
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -217,75 +198,3 @@ class Cloudflare:
 
     def _blocked_for(self) -> int:
         return max(1, math.ceil(self._blocked_until - self._world.clock.now()))
-
-
-def _picks_zone(query: Mapping[str, str]) -> Callable[[Zone], bool]:
-    tests: list[Callable[[Zone], bool]] = []
-    if "name" in query:
-        tests.append(lambda zone: _operator(query["name"].lower(), zone.name))
-    if "status" in query:
-        tests.append(lambda zone: query["status"] == zone.status)
-    if "account.id" in query:
-        tests.append(lambda _: query["account.id"] == ACCOUNT["id"])
-    return _joined(query, tests)
-
-
-def _operator(wanted: str, name: str) -> bool:
-    operator, colon, value = wanted.partition(":")
-    if not colon:
-        return name == wanted
-    return {
-        "equal": name == value,
-        "not_equal": name != value,
-        "starts_with": name.startswith(value),
-        "ends_with": name.endswith(value),
-        "contains": value in name,
-    }.get(operator, False)
-
-
-def _picks_record(query: Mapping[str, str]) -> Callable[[Record], bool]:
-    tests: list[Callable[[Record], bool]] = [
-        lambda record, field=field, test=test: test(getattr(record, field))  # type: ignore[misc]
-        for field in ("name", "content", "comment")
-        for test in filters(query, field)
-    ]
-    if "type" in query:
-        tests.append(lambda record: query["type"] == record.type)
-    if "proxied" in query:
-        proxied = query["proxied"].lower() == "true"
-        tests.append(lambda record: record.proxied == proxied)
-    if "search" in query:
-        wanted = query["search"].lower()
-        tests.append(lambda record: wanted in f"{record.name} {record.content} {record.comment}")
-    return _joined(query, tests)
-
-
-def _joined(query: Mapping[str, str], tests: list[Callable[[Row], bool]]) -> Callable[[Row], bool]:
-    if tests and query.get("match") == "any":
-        return lambda row: any(test(row) for test in tests)
-    return lambda row: all(test(row) for test in tests)
-
-
-def _zone_view(zone: Zone) -> Data:
-    since = stamp(zone.created)
-    return {
-        "id": zone.id,
-        "name": zone.name,
-        "status": zone.status,
-        "paused": False,
-        "type": "full",
-        "development_mode": 0,
-        "name_servers": ["ada.ns.sandbox.invalid", "bob.ns.sandbox.invalid"],
-        "original_name_servers": None,
-        "original_registrar": None,
-        "original_dnshost": None,
-        "created_on": since,
-        "modified_on": since,
-        "activated_on": since if zone.status == "active" else None,
-        "vanity_name_servers": [],
-        "meta": {"step": 2, "page_rule_quota": 3, "phishing_detected": False},
-        "owner": {"id": ACCOUNT["id"], "type": "user", "name": "LivChat sandbox"},
-        "account": ACCOUNT,
-        "permissions": ["#dns_records:edit", "#dns_records:read", "#zone:read"],
-        "plan": {"id": ACCOUNT["id"], "name": "Free Website", "price": 0, "currency": "USD"},
-    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -78,35 +78,6 @@ async def body(request: web.Request) -> Data:
     if not isinstance(data, dict):
         raise Refused(400, 9207, "Request body is invalid")
     return data
-
-
-def filters(query: Mapping[str, str], field: str) -> list[Callable[[str | None], bool]]:
-    """The query's tests of a field's value (exact, contains and so on); case does not count."""
-    return [
-        _filter(operator, query[name].lower())
-        for operator in (
-            "",
-            ".exact",
-            ".contains",
-            ".startswith",
-            ".endswith",
-            ".present",
-            ".absent",
-        )
-        if (name := field + operator) in query
-    ]
-
-
-def _filter(operator: str, wanted: str) -> Callable[[str | None], bool]:
-    tests: dict[str, Callable[[str], bool]] = {
-        ".contains": lambda text: wanted in text,
-        ".startswith": lambda text: text.startswith(wanted),
-        ".endswith": lambda text: text.endswith(wanted),
-        ".present": bool,
-        ".absent": lambda text: not text,
-    }
-    test = tests.get(operator, wanted.__eq__)
-    return lambda value: test((value or "").lower())
 
 
 def stamp(moment: float) -> str:

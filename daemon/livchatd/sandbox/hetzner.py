@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 # Simulated seconds until an answer; calls an hour.
 LATENCY = 0.04
 LIMIT = 3600
+FAILURES = {500: "server_error", 502: "bad_gateway", 503: "unavailable", 504: "timeout"}
 
 
 class Hetzner:
@@ -54,7 +55,8 @@ class Hetzner:
         except Refused as refused:
             answer = refused.answer()
         except web.HTTPException as error:
-            answer = Refused(error.status, "json_error", error.reason.lower()).answer()
+            code = FAILURES.get(error.status, "json_error")
+            answer = Refused(error.status, code, error.reason.lower()).answer()
         except Exception:
             log.exception("%s %s", request.method, request.path)
             answer = Refused(500, "server_error", "the sandbox has a fault").answer()

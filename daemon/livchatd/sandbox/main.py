@@ -121,11 +121,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m livchatd.sandbox", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="where its world is kept")
     folder: Path = parser.parse_args().folder
+    try:
+        clock = Clock.from_environment()
+    except ValueError as error:
+        parser.error(f"LIVCHAT_SANDBOX_TIME_SCALE: {error}")
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     # The terminal that it was started from may close: the sandbox stays.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     _allow_many_files()
-    asyncio.run(serve(folder, Clock.from_environment()))
+    asyncio.run(serve(folder, clock))
 
 
 def _allow_many_files() -> None:

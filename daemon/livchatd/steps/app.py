@@ -170,7 +170,8 @@ class DeployApp(AppStep):
         await remove_secrets(shell, rendered.docker_secrets)
 
     def leaves(self, run: Run[AppsLearnt]) -> list[str]:
-        return [f"stack {self.order.app_name} on {self.place.server}"]
+        made = f"stack {self.recipe.instance}"
+        return [f"{made} on {self.place.server}"] if made in run.learnt.made else []
 
     async def _rendered(self, run: Run[AppsLearnt]) -> Rendered:
         learnt = run.learnt.apps.get(self.order.app_name, AppLearnt())

@@ -69,7 +69,8 @@ class PointNames(Step[Ledger]):
                 await dns.delete(zone, record.id)
 
     def leaves(self, run: Run[Ledger]) -> list[str]:
-        return [f"record {host}" for host in self.hosts]
+        made = [f"record {host}" for host in self.hosts]
+        return [record for record in made if record in run.learnt.made]
 
     async def _zone(self) -> tuple[Dns, str]:
         dns = await self.tools.dns(self.provider)

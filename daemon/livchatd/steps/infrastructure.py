@@ -66,7 +66,8 @@ class DeployBase(SystemStep):
         await shell.run("rm", "-f", self._place)
 
     def leaves(self, run: Run[Ledger]) -> list[str]:
-        return [f"stack {self.stack} on {self.order.name}"]
+        made = f"stack {self.stack}"
+        return [f"{made} on {self.order.name}"] if made in run.learnt.made else []
 
     async def rendered(self) -> Rendered:
         """The stack for this server."""

@@ -190,7 +190,7 @@ def plan(
 ) -> Plan:
     """What `up` would do. `expected` gives the seconds of a step by key and its own guess."""
     canonical = json.dumps(order.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-    hosts = {app.app_name: list(app.hosts.values()) for app in order.apps}
+    hosts = {app.app_name: list(dict.fromkeys(app.hosts.values())) for app in order.apps}
     server = order.server.model_dump(include={"name", "provider", "server_type", "region", "image"})
     return Plan(
         hash=sha256(canonical.encode()).hexdigest(),

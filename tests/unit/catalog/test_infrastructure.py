@@ -1,4 +1,4 @@
-"""Traefik and Portainer: what routes must meet what is routed, and nothing is open that need not be."""
+"""Traefik and Portainer: what routes meets what is routed, and nothing is open without need."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ def catalog() -> Catalog:
 
 @pytest.mark.parametrize("resolver", ["http", "dns"])
 def test_traefik_stands_on_the_network_of_what_it_routes(catalog, resolver):
-    rendered = traefik_stack(catalog, "a@b.co", "lab.example.com", resolver, cloudflare_token="t" * 40)
+    rendered = traefik_stack(
+        catalog, "a@b.co", "lab.example.com", resolver, cloudflare_token="t" * 40
+    )
     stack = yaml.safe_load(rendered.compose)
     joined = stack["services"]["traefik"]["networks"]
     assert EDGE in {stack["networks"][name].get("name") for name in joined}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -168,6 +169,30 @@ async def test_what_is_inside_goes_with_what_it_is_inside_of(engine, world):
     assert job["rollback"] == "clean"
 
 
+async def test_what_is_inside_a_lane_that_is_undone_is_done_again_by_a_retry(engine, world):
+    world.errors["b"] = [ProviderError("sold out")]
+    what = order({"m": [], "x": ["m"], "b": ["x"]}, lanes={"m": "l", "b": "l"}, inside={"x": "m"})
+    first = await begin(engine, what)
+    job = await engine.wait(first, 10)
+    assert [s["status"] for s in job["steps"]] == ["undone", "undone", "undone"]
+    assert job["left_behind"] == []
+    world.there.clear()
+    again = await engine.retry(first)
+    job = await engine.wait(again.job_id, 10)
+    assert (job["status"], world.there) == ("completed", {"m", "x", "b"})
+
+
+async def test_what_was_skipped_is_looked_at_again_by_a_retry(engine, world):
+    world.there.add("a")
+    world.errors["b"] = [ProviderError("no")]
+    first = await begin(engine, order("a b"))
+    await engine.wait(first, 10)
+    world.there.clear()
+    again = await engine.retry(first)
+    await engine.wait(again.job_id, 10)
+    assert world.there == {"a", "b"}
+
+
 async def test_a_queued_job_is_cancelled_at_once(engine, world):
     world.gate("a")
     first = await begin(engine, order("a"), server="one")
@@ -308,13 +333,17 @@ async def test_twenty_submits_with_one_key_make_one_job(engine, world):
     assert total == 1
 
 
+def claim_of(digest: str, job_id: str, status: str) -> Claim:
+    return Claim("k" * 8, digest, 202, job_id)
+
+
 async def test_one_key_for_two_requests_is_refused(engine):
     for digest, fails in (("one", False), ("two", True)):
         what = Submission(
             "make",
             order("a"),
             "Make",
-            claim=lambda job, status, d=digest: Claim("k" * 8, d, 202, job),
+            claim=partial(claim_of, digest),
         )
         if fails:
             with pytest.raises(Invalid):

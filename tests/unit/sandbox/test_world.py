@@ -8,14 +8,18 @@ import shutil
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import web
 
-from livchatd.sandbox import addresses, labels
+from livchatd.sandbox import addresses, labels, main
 from livchatd.sandbox.agenda import Agenda
 from livchatd.sandbox.bucket import Bucket
 from livchatd.sandbox.clock import Clock
+from livchatd.sandbox.faults import Fault, Handler
 from livchatd.sandbox.folder import Folder, InUse
+from livchatd.sandbox.hetzner import Hetzner
 from livchatd.sandbox.state import Record, State
 from livchatd.sandbox.world import World
 
@@ -230,3 +234,50 @@ def test_a_time_scale_is_a_number_that_makes_sense(
     monkeypatch.setenv("LIVCHAT_SANDBOX_TIME_SCALE", scale)
     with pytest.raises(ValueError, match=scale):
         Clock.from_environment()
+
+
+async def test_a_fault_takes_the_place_of_the_answer(folder: Folder, aiohttp_client: Any) -> None:
+    asked: list[str] = []
+
+    class Broken:
+        def next(self, service: str, route: str) -> Fault | None:
+            asked.append(f"{service} {route}")
+            return self.lose
+
+        async def lose(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+            await handler(request)
+            raise web.HTTPBadGateway
+
+    async with running(folder) as world:
+        world.faults = Broken()
+        client = await aiohttp_client(Hetzner(world).app())
+        headers = {"Authorization": f"Bearer {world.state.token}"}
+        order = {"name": "prod-01", "type": "ipv4", "location": "nbg1"}
+        answer = await client.post("/v1/primary_ips", headers=headers, json=order)
+        assert (await answer.json())["error"]["code"] == "bad_gateway"
+        assert asked == ["hetzner POST /primary_ips"]
+        assert [address.name for address in world.state.primary_ips.values()] == ["prod-01"]
+
+
+async def test_a_sandbox_ends_when_its_folder_disappears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(main, "LOOK", 0.01)
+    sandbox = main.Sandbox(tmp_path / "sandbox", Clock(0))
+    await sandbox.start()
+    try:
+        shutil.rmtree(tmp_path / "sandbox")
+        await asyncio.wait_for(sandbox.run(), 10)
+    finally:
+        await sandbox.stop()
+    assert not (tmp_path / "sandbox").exists()
+
+
+async def test_a_sandbox_comes_back_on_the_ports_that_it_had(tmp_path: Path) -> None:
+    addresses_seen = []
+    for _ in range(2):
+        sandbox = main.Sandbox(tmp_path / "sandbox", Clock(0))
+        await sandbox.start()
+        addresses_seen.append(sandbox.address)
+        await sandbox.stop()
+    assert addresses_seen[0] == addresses_seen[1]

@@ -33,7 +33,7 @@ from livchatd.steps.tools import Tools, labels
     ],
 )
 def test_a_service_is_up_when_all_its_replicas_run_or_its_job_is_done(
-    replicas: str, full: bool
+    *, replicas: str, full: bool
 ) -> None:
     assert _full(replicas) is full
 
@@ -105,7 +105,6 @@ PARTS: Any = dict.fromkeys(
 
 
 async def test_looks_end_after_their_time_and_never_rush() -> None:
-    parts: list[Any] = [None] * 8
     tools = Tools(**PARTS, pace=0)
     looks = [since async for since in tools.looks(0.1)]
     assert looks[0] < 0.1

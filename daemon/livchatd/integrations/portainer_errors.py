@@ -1,0 +1,47 @@
+"""Portainer's refusals in our words."""
+
+from __future__ import annotations
+
+import json
+
+from livchat.errors import (
+    Conflict,
+    LivChatError,
+    NotFound,
+    ProviderError,
+    ProviderUnavailable,
+    Unauthorized,
+)
+
+
+def refusal(status: int, text: str, doing: str) -> LivChatError:
+    """The error of one call: `text` is the body, `doing` the method and path."""
+    reason = _reason(text)
+    message = f"portainer answered {status} to {doing}: {reason}"
+    details = {"http_status": status}
+    if status == 303:
+        return ProviderError(
+            f"portainer waits to be set up and was locked: {reason}", details=details
+        )
+    if status == 401:
+        return Unauthorized(message, details=details)
+    if status == 422 and doing.endswith("/api/auth"):
+        return ProviderError(
+            "portainer refuses the password that is kept for it",
+            hint="livchat secret list",
+            details=details,
+        )
+    if status == 429 or status >= 500:
+        return ProviderUnavailable(message, details=details)
+    kind = {404: NotFound, 409: Conflict}.get(status, ProviderError)
+    return kind(message, details=details)
+
+
+def _reason(text: str) -> str:
+    try:
+        body = json.loads(text)
+        parts = [str(body.get("message") or ""), str(body.get("details") or "")]
+    except (ValueError, AttributeError):
+        parts = [text]
+    unique = dict.fromkeys(part.strip() for part in parts if part.strip())
+    return " ".join(": ".join(unique).split())[:500] or "no reason given"
