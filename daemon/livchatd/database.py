@@ -173,10 +173,11 @@ class Database:
 
 
 def _deliver(group: list[_Write[Any]]) -> None:
-    """After a commit, in the loop: first the consequences in order, then the answers."""
-    for write in group:
-        for call in write.after:
-            call()
+    """After a commit, in the loop: the answers, then the consequences, both in order.
+
+    Whoever waits for an answer goes on before what the consequences start, and after they are
+    known: a submit is answered before its job takes the loop.
+    """
     for write in group:
         if write.answer is None or write.answer.done():
             continue
@@ -184,6 +185,9 @@ def _deliver(group: list[_Write[Any]]) -> None:
             write.answer.set_exception(write.error)
         else:
             write.answer.set_result(write.result)
+    for write in group:
+        for call in write.after:
+            call()
 
 
 def _told(error: sqlite3.OperationalError) -> LivChatError | sqlite3.OperationalError:

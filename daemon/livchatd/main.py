@@ -50,6 +50,8 @@ from livchatd.workflows.reaching import Endpoints, portainer_socket
 
 log = logging.getLogger("livchatd")
 
+SANDBOX_SCALE = 0.1
+"""The sandbox's own default scale (DESIGN.md section 6)."""
 DRAIN = 0.4
 """Seconds that requests under way have when the daemon stops; aiohttp may wait twice as long."""
 PATIENCE = 1.0
@@ -201,12 +203,14 @@ def assemble(here: Places, database: Database) -> Parts:
     portainers = Portainers(shells, vault)
     tools = Tools(
         providers=accounts, inventory=inventory, vault=vault, catalog=catalog, shells=shells,
-        dns=credentials.dns, portainer=portainers.of, probe=probe, pace=_pace(),
+        dns=credentials.dns, portainer=portainers.of, probe=probe, pace=min(1.0, _scale(1.0)),
     )  # fmt: skip
     made = workflows(tools)
     engine = Engine(database, made, redact=vault.redact, version=__version__)
     by_name = {workflow.name: workflow for workflow in made}
-    choices = Choices(inventory, catalog, accounts, credentials, settings)
+    choices = Choices(
+        inventory, catalog, accounts, credentials, settings, sandbox_pace=_scale(SANDBOX_SCALE)
+    )
     orchestrator = Orchestrator(engine, by_name, inventory, catalog, choices, credentials)
     return Parts(engine, shells, portainers, credentials, accounts, vault, orchestrator)
 
@@ -217,12 +221,12 @@ def _hetzner(token: SecretStr) -> Hetzner:
     return Hetzner(token, endpoint.rstrip("/")) if endpoint else Hetzner(token)
 
 
-def _pace() -> float:
-    """How long polling pauses are: shorter where the sandbox's durations are."""
+def _scale(default: float) -> float:
+    """What the sandbox's durations are multiplied by; polling pauses follow them."""
     try:
-        return min(1.0, max(0.0, float(os.environ["LIVCHAT_SANDBOX_TIME_SCALE"])))
+        return max(0.0, float(os.environ["LIVCHAT_SANDBOX_TIME_SCALE"]))
     except (KeyError, ValueError):
-        return 1.0
+        return default
 
 
 class Daemon:

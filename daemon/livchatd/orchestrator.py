@@ -267,7 +267,17 @@ class Orchestrator:
         told = _teller(ask, summary, server, None)
         try:
             found = await self.engine.submit(
-                Submission(workflow, params, summary, server, variant, ask.caller, told, guard)
+                Submission(
+                    workflow=workflow,
+                    params=params,
+                    summary=summary,
+                    server=server,
+                    variant=variant,
+                    caller=ask.caller,
+                    claim=told,
+                    guard=guard,
+                    pace=self.choices.pace(variant),
+                )
             )
         except Conflict:
             if guard is not None:

@@ -36,7 +36,7 @@ TICK = 0.25
 RETENTION = timedelta(days=90)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Submission:
     """A job to be started.
 
@@ -51,10 +51,10 @@ class Submission:
     summary: str
     server: str | None = None
     variant: str = ""
-    pace: float = 1.0
     caller: str = ""
     claim: Callable[[str, str], Claim] | None = None
     guard: Callable[[Transaction], None] | None = None
+    pace: float = 1.0
 
 
 @dataclass(frozen=True)

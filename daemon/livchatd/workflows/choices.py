@@ -47,12 +47,18 @@ class Choices:
         accounts: Accounts,
         credentials: Credentials,
         settings: Settings,
+        sandbox_pace: float = 1.0,
     ) -> None:
         self._inventory = inventory
         self._catalog = catalog
         self._accounts = accounts
         self._credentials = credentials
         self._settings = settings
+        self._sandbox_pace = sandbox_pace
+
+    def pace(self, variant: str) -> float:
+        """What the usual durations are multiplied by: the sandbox's are shorter than real ones."""
+        return self._sandbox_pace if variant.startswith(f"{SANDBOX}/") else 1.0
 
     async def server_types(self, provider: str | None, region: str | None) -> ServerTypes:
         """What a provider sells, live; in one region if it is named."""

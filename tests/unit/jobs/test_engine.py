@@ -33,9 +33,15 @@ def order(steps: dict[str, list[str]] | str, **more: Any) -> Order:
     return Order(steps=steps, **more)
 
 
+def submission(what: Order, **more: Any) -> Submission:
+    return Submission(workflow="make", params=what, summary="Make", **more)
+
+
 async def begin(engine: Engine, what: Order, server: str | None = None, **more: Any) -> str:
     made = await engine.submit(
-        Submission("make", what, "Make things", server=server, variant="test", **more)
+        Submission(
+            workflow="make", params=what, summary="Make", server=server, variant="test", **more
+        )
     )
     return made.job_id
 
@@ -323,7 +329,7 @@ async def test_twenty_submits_with_one_key_make_one_job(engine, world):
         return Claim("key-12345678", "digest", 202, json.dumps({"job_id": job_id}))
 
     made = await asyncio.gather(
-        *(engine.submit(Submission("make", order("a"), "Make", claim=claim)) for _ in range(20))
+        *(engine.submit(submission(order("a"), claim=claim)) for _ in range(20))
     )
     first = [one for one in made if one.replay is None]
     assert len(first) == 1
@@ -339,12 +345,7 @@ def claim_of(digest: str, job_id: str, status: str) -> Claim:
 
 async def test_one_key_for_two_requests_is_refused(engine):
     for digest, fails in (("one", False), ("two", True)):
-        what = Submission(
-            "make",
-            order("a"),
-            "Make",
-            claim=partial(claim_of, digest),
-        )
+        what = submission(order("a"), claim=partial(claim_of, digest))
         if fails:
             with pytest.raises(Invalid):
                 await engine.submit(what)
@@ -464,7 +465,7 @@ async def test_a_watcher_comes_back_over_a_restart_without_a_gap(start, world):
 
 
 async def test_a_job_without_steps_completes(engine):
-    made = await engine.submit(Submission("nothing", Order(), "Nothing"))
+    made = await engine.submit(Submission(workflow="nothing", params=Order(), summary="Nothing"))
     assert (await engine.wait(made.job_id, 10))["status"] == "completed"
 
 
