@@ -10,13 +10,13 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import socket
 from collections.abc import Callable, Iterator
 from time import monotonic, sleep  # noqa: TID251 - there is no loop here to block
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
 
 from livchat.errors import BY_CODE, CursorGone, DaemonUnreachable, LivChatError, TimedOut
+from livchat.transport import UnixConnection
 
 Json = dict[str, Any]
 
@@ -41,24 +41,6 @@ class Event(NamedTuple):
     line: str
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        """Connect to the socket's path."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        try:
-            self.sock.connect(self._path)
-        except OSError:
-            self.close()
-            raise
-
-
 class Client:
     """A daemon's API. `revive` is called when the daemon seems to have died while it was needed."""
 
@@ -76,6 +58,7 @@ class Client:
         self._token = token
         self._revive = revive
         self._kept: http.client.HTTPConnection | None = None
+        self.key: str | None = None  # the idempotency key of every change, else each has its own
 
     def close(self) -> None:
         """Give the connection back."""
@@ -127,9 +110,10 @@ class Client:
         path = f"/api/jobs/{_part(job_id)}/wait"
         return self._call("GET", path, query={"timeout": int(timeout)}, wait=timeout + 15)
 
-    def cancel_job(self, job_id: str) -> Json:
-        """DELETE /api/jobs/{job_id}."""
-        return self._call("DELETE", f"/api/jobs/{_part(job_id)}")
+    def cancel_job(self, job_id: str, *, force: bool = False) -> Json:
+        """DELETE /api/jobs/{job_id}?force=."""
+        query = {"force": "true"} if force else None
+        return self._call("DELETE", f"/api/jobs/{_part(job_id)}", query=query)
 
     def retry_job(self, job_id: str) -> Json:
         """POST /api/jobs/{job_id}/retry."""
@@ -158,6 +142,10 @@ class Client:
     def setup_server(self, name: str, order: Json) -> Json:
         """POST /api/servers/{name}/setup."""
         return self._call("POST", f"/api/servers/{_part(name)}/setup", body=order)
+
+    def ssh_access(self, name: str) -> Json:
+        """GET /api/servers/{name}/ssh."""
+        return self._call("GET", f"/api/servers/{_part(name)}/ssh")
 
     def execute(self, name: str, command: str, timeout: int) -> Json:
         """POST /api/servers/{name}/exec."""
@@ -196,6 +184,23 @@ class Client:
     def images(self, **query: Any) -> Json:
         """GET /api/providers/images?provider=."""
         return self._call("GET", "/api/providers/images", query=query)
+
+    def secrets(self, *, reveal: bool = False) -> Json:
+        """GET /api/secrets?reveal=."""
+        return self._call("GET", "/api/secrets", query={"reveal": "true"} if reveal else None)
+
+    def secret(self, key: str, *, reveal: bool = False) -> Json:
+        """GET /api/secrets/{key}?reveal=."""
+        query = {"reveal": "true"} if reveal else None
+        return self._call("GET", f"/api/secrets/{_part(key)}", query=query)
+
+    def put_secret(self, key: str, value: str) -> Json:
+        """PUT /api/secrets/{key}."""
+        return self._call("PUT", f"/api/secrets/{_part(key)}", body={"value": value})
+
+    def delete_secret(self, key: str) -> Json:
+        """DELETE /api/secrets/{key}."""
+        return self._call("DELETE", f"/api/secrets/{_part(key)}")
 
     def up(self, order: Json) -> Json:
         """POST /api/up."""
@@ -250,8 +255,7 @@ class Client:
         connection = self._connect(STREAM_TIMEOUT)
         try:
             headers = self._headers() | {"Accept": "application/x-ndjson"}
-            target = _target(path, {"after": after})
-            connection.request("GET", target, headers=headers)
+            connection.request("GET", _target(path, {"after": after}), headers=headers)
             response = connection.getresponse()
             if response.status != http.client.OK:
                 raise _error(response.status, response.read())
@@ -273,7 +277,7 @@ class Client:
     ) -> Json:
         headers = self._headers()
         if method != "GET":
-            headers["Idempotency-Key"] = os.urandom(16).hex()
+            headers["Idempotency-Key"] = self.key or os.urandom(16).hex()
         payload = None
         if body is not None:
             payload = json.dumps({k: v for k, v in body.items() if v is not None}).encode()
@@ -325,7 +329,7 @@ class Client:
 
     def _connection(self, timeout: float) -> http.client.HTTPConnection:
         if self._url is None:
-            return _UnixConnection(self._path or "", timeout)
+            return UnixConnection(self._path or "", timeout)
         secure = self._url.scheme == "https"
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         return kind(self._url.hostname or "", self._url.port, timeout=timeout)
@@ -362,24 +366,22 @@ def _follows(cursor: str, last: str | None) -> bool:
 
 
 def _event(line: bytes) -> Event | None:
-    text = line.decode().strip()
-    if not text:
+    if not (text := line.decode().strip()):
         return None
     found = json.loads(text)
     return Event(str(found["id"]), str(found["event"]), found["data"], text)
 
 
 def _snapshot(job: Json) -> Event:
-    found = {"id": job["cursor"], "event": "snapshot", "data": job}
-    return Event(found["id"], "snapshot", job, json.dumps(found))
+    line = json.dumps({"id": job["cursor"], "event": "snapshot", "data": job})
+    return Event(job["cursor"], "snapshot", job, line)
 
 
 def _json(data: bytes) -> Json:
     try:
-        answer: Json = json.loads(data)
-    except ValueError:
+        return dict(json.loads(data))
+    except (ValueError, TypeError):
         raise LivChatError("what answers there is not the daemon: it speaks no JSON") from None
-    return answer
 
 
 def _error(status: int, data: bytes) -> LivChatError:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
+from time import time_ns
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
@@ -28,9 +29,18 @@ class TableDamaged(LivChatError):
     code = "table_damaged"
 
 
+_second = (0, "")
+
+
 def now() -> str:
     """The time as it is stored and sent: RFC 3339, UTC, microseconds, so that text sorts."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    global _second
+    second, nanoseconds = divmod(time_ns(), 1_000_000_000)
+    known, text = _second
+    if known != second:
+        text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        _second = (second, text)
+    return f"{text}.{nanoseconds // 1000:06d}Z"
 
 
 class Transaction:
@@ -93,6 +103,14 @@ class Database:
     async def read_apart(self, run: Callable[[sqlite3.Connection], T]) -> T:
         """Run a long read in a thread, with a connection of its own."""
         return await asyncio.to_thread(self._read_apart, run)
+
+    def copy_to(self, path: Path) -> None:
+        """Write a consistent copy of the table, from any thread, while work goes on."""
+        connection = _open(self.path)
+        try:
+            connection.execute("VACUUM INTO ?", (str(path),))
+        finally:
+            connection.close()
 
     async def close(self) -> None:
         """Write what is queued, then close."""
@@ -233,7 +251,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> tuple[str, int]:
     except sqlite3.DatabaseError as error:
         raise TableDamaged(
             f"cannot read {path}: {error}; nothing was written to it",
-            hint=f"put a backup in its place, or move it aside: mv {path} {path}.damaged",
+            hint=f"mv {path} {path}.damaged; copies of other days are in {path.parent}/backups",
         ) from error
     return meta["epoch"], max(last, int(meta["seq_floor"]))
 

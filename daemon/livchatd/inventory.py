@@ -16,7 +16,7 @@ from livchatd.database import Database, Transaction
 class ServerRecord(BaseModel):
     """A server as it is kept. `apps` and `job_id` of the answer come from elsewhere."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     name: str
     provider: str
@@ -37,7 +37,9 @@ class ServerRecord(BaseModel):
     machine_id: str | None = None
     address_id: str | None = None
     ssh_user: str = "root"
+    ssh_host: str | None = None
     ssh_port: int | None = None
+    public_key: str | None = None
     host_key: str | None = None
     host_key_fingerprint: str | None = None
 
@@ -50,7 +52,7 @@ class ServerRecord(BaseModel):
 class AppRecord(BaseModel):
     """An app on a server. `hosts` are by route; `bindings` name the provider app of each alias."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     app_name: str
     instance: str

@@ -14,15 +14,25 @@ from livchat.wire.apps import Catalog as CatalogAnswer
 from livchat.wire.apps import CatalogApp, DeployApp, InstalledApps
 from livchat.wire.config import Done
 from livchat.wire.jobs import ENDED, CancelAnswer, JobStatus
-from livchat.wire.servers import CreateServer, Server, ServerList, ServerStatus, SetupServer
+from livchat.wire.servers import (
+    CreateServer,
+    ExecCommand,
+    ExecResult,
+    Server,
+    ServerList,
+    ServerStatus,
+    SetupServer,
+    SshAccess,
+)
 from livchat.wire.up import Plan, Up
+from livchatd.audit import Audit
 from livchatd.catalog.catalog import Catalog
 from livchatd.catalog.resolve import needed_by
 from livchatd.database import Transaction, now
 from livchatd.inventory import Inventory, ServerRecord, wire_server
-from livchatd.jobs.claims import Claim
 from livchatd.jobs.engine import Engine, Submission
 from livchatd.jobs.step import Workflow
+from livchatd.steps.joining import joining
 from livchatd.steps.orders import (
     DeleteAppOrder,
     DeleteServerOrder,
@@ -30,32 +40,14 @@ from livchatd.steps.orders import (
     SetupServerOrder,
 )
 from livchatd.workflows import planning
+from livchatd.workflows.adding import Adding
+from livchatd.workflows.asking import ON_DISK, Ask, Started, teller
 from livchatd.workflows.choices import Choices, UpChoice
 from livchatd.workflows.credentials import Credentials
+from livchatd.workflows.executing import Commands
 from livchatd.workflows.planning import Household
-
-ON_DISK = JobStatus.QUEUED.value
-"""How a job stands when it is on disk: the same in the first answer and in each repeated one."""
-
-
-@dataclass(frozen=True)
-class Started:
-    """A job that is on disk. `replay` is the first answer to a request that was sent again."""
-
-    job_id: str
-    status: str
-    summary: str
-    server: str | None
-    retry_of: str | None = None
-    replay: Claim | None = None
-
-
-@dataclass(frozen=True)
-class Ask:
-    """Who asks, and the answer to keep for the same request sent again."""
-
-    caller: str
-    claim: Callable[[Started], Claim] | None = None
+from livchatd.workflows.reaching import Endpoints
+from livchatd.workflows.secrets import Params, Secrets
 
 
 @dataclass(frozen=True)
@@ -68,10 +60,17 @@ class Orchestrator:
     catalog: Catalog
     choices: Choices
     credentials: Credentials
+    secrets: Secrets
+    commands: Commands
+    adding: Adding
+    endpoints: Endpoints
+    audit: Audit
 
     async def create_server(self, want: CreateServer, ask: Ask) -> Started:
         """Start making a server; `Conflict` if the name is taken."""
         self._must_be_free(want.name)
+        if want.host is not None:
+            return await self._add_server(want, ask)
         provider = await self.choices.provider(want.provider)
         order = (await planning.bargain(provider, want)).order
         return await self._submit(
@@ -93,15 +92,16 @@ class Orchestrator:
     async def deploy_app(self, name: str, want: DeployApp, ask: Ask) -> Started:
         """Start deploying an app with what it needs; a second time deploys it anew."""
         record = self._standing(name)
-        house = self._set_up(record)
+        house = self._set_up(record, await self.secrets.params(name))
         await self.choices.read_catalog()
         config = {want.app_name: want.config} if want.config else {}
         apps = planning.app_orders(self.catalog, [want.app_name], config, house)
         order = DeployAppOrder(
             server=name, provider=record.provider, zone_name=house.zone_name,
             subdomain=house.subdomain, ssl_email=house.ssl_email, timezone=house.timezone,
-            apps=apps,
+            apps=apps.orders,
         )  # fmt: skip
+        await self._keep(name, apps.secrets, ask)
         return await self._submit(
             "deploy_app", order, f"Deploy {want.app_name} on {name}", name, ask,
             variant=_variant(record),
@@ -111,6 +111,7 @@ class Orchestrator:
         """Start what brings these apps up, from nothing or from what is there."""
         found = await self._choose(want)
         order = found.order
+        await self._keep(want.server, found.secrets, ask)
         summary = f"Bring up {', '.join(want.apps)} on {want.server}"
         return await self._submit(
             "up", order, summary, want.server, ask,
@@ -159,10 +160,26 @@ class Orchestrator:
             "delete_server", order, f"Delete server {name}", name, ask, variant=_variant(record)
         )
 
+    async def execute(self, name: str, want: ExecCommand) -> ExecResult:
+        """Run a command on a server; `TimedOut` has what it printed within its time."""
+        record = self._standing(name)
+        if record.ip_address is None:
+            job_id = self.engine.live_job_of(name)
+            raise Conflict(
+                f"'{name}' has no address yet",
+                hint=f"livchat job watch {job_id}" if job_id else f"livchat server show {name}",
+                details={"server": name, "job_id": job_id},
+            )
+        return await self.commands.run(name, want)
+
+    async def ssh_access(self, name: str) -> SshAccess:
+        """Where a server's SSH answers, for a person's own client."""
+        return await self.endpoints.access(self._standing(name).name)
+
     async def retry(self, job_id: str, ask: Ask) -> Started:
         """Start a job that goes on where a failed or cancelled one ended."""
         old = self.engine.job(job_id)
-        told = _teller(ask, old["summary"], old["server"], job_id)
+        told = teller(ask, old["summary"], old["server"], job_id)
         found = await self.engine.retry(job_id, ask.caller, told)
         return Started(found.job_id, ON_DISK, old["summary"], old["server"], job_id, found.replay)
 
@@ -210,15 +227,30 @@ class Orchestrator:
         await self.choices.read_catalog()
         return self.catalog.wire(self.catalog.app(name))
 
+    async def _add_server(self, want: CreateServer, ask: Ask) -> Started:
+        order = await self.adding.order(want)
+        async with self.adding.lock:
+            self._must_be_free(order.name)
+            await self.adding.keep(want)
+            return await self._submit(
+                "add_server", order, f"Add server {order.name}", order.name, ask,
+                variant=f"{order.provider}/", guard=self._taking(joining(order, now())),
+            )  # fmt: skip
+
     async def _choose(self, want: Up) -> UpChoice:
         record = self.inventory.find(want.server)
         if record is not None:
             self._standing(want.server)
-        return await self.choices.up(want, record)
+        return await self.choices.up(want, record, await self.secrets.params(want.server))
 
-    def _set_up(self, record: ServerRecord) -> Household:
+    async def _keep(self, server: str, secrets: Params, ask: Ask) -> None:
+        """Put secret answers into the vault; a request sent again must not bring old ones back."""
+        if secrets and not await ask.repeated():
+            await self.secrets.keep_params(server, secrets)
+
+    def _set_up(self, record: ServerRecord, kept: Params) -> Household:
         """The server as apps see it; `Conflict` if it is not set up."""
-        house = self.choices.household(record)
+        house = self.choices.household(record, kept)
         if house is None:
             raise Conflict(
                 f"'{record.name}' is not set up yet",
@@ -264,7 +296,7 @@ class Orchestrator:
         variant: str,
         guard: Callable[[Transaction], None] | None = None,
     ) -> Started:
-        told = _teller(ask, summary, server, None)
+        told = teller(ask, summary, server, None)
         try:
             found = await self.engine.submit(
                 Submission(
@@ -285,16 +317,6 @@ class Orchestrator:
                 self._must_be_free(server)
             raise
         return Started(found.job_id, ON_DISK, summary, server, None, found.replay)
-
-
-def _teller(
-    ask: Ask, summary: str, server: str | None, retry_of: str | None
-) -> Callable[[str, str], Claim] | None:
-    """What makes the answer to keep, once the job has its id."""
-    claim = ask.claim
-    if claim is None:
-        return None
-    return lambda job_id, status: claim(Started(job_id, status, summary, server, retry_of))
 
 
 def _variant(record: ServerRecord) -> str:

@@ -29,10 +29,10 @@ def confirm(what: str, *, yes: bool, question: str | None = None) -> None:
         raise typer.Exit(1)
 
 
-def secret(prompt: str, source: str | None) -> str:
+def secret(prompt: str, source: str | None, option: str = "--token-file") -> str:
     """A secret from a file, from stdin (`-`), or typed without an echo; never from an argument."""
     if source == "-":
-        found = sys.stdin.readline().strip()
+        found = (sys.stdin.readline() if sys.stdin.isatty() else sys.stdin.read()).strip()
     elif source is not None:
         found = _read(source)
     elif sys.stdin.isatty():
@@ -40,9 +40,9 @@ def secret(prompt: str, source: str | None) -> str:
 
         found = getpass.getpass(prompt).strip()
     else:
-        raise Invalid(say("cannot_ask", what=prompt.strip(" :")), hint="--token-file -")
+        raise Invalid(say("cannot_ask", what=prompt.strip(" :")), hint=f"{option} -")
     if not found:
-        raise Invalid(f"{prompt.strip(' :')}: is empty", hint="--token-file PATH")
+        raise Invalid(f"{prompt.strip(' :')}: is empty", hint=f"{option} PATH")
     return found
 
 

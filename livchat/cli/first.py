@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -105,9 +106,9 @@ def demo(wait: options.Wait = True, output: options.Output = Format.HUMAN) -> No
     }
     client = connect()
     client.init()
-    submitted(client, client.up(order), output, wait=wait, human=tables.outcome)
-    if wait and output is Format.HUMAN:
-        _try_next()
+    job = submitted(client, client.up(order), output, wait=wait, human=tables.outcome)
+    if job is not None and output is Format.HUMAN:
+        _try_next(job)
 
 
 def _agree(plan: Json) -> None:
@@ -124,11 +125,18 @@ def _brought_up(job: Json) -> list[str]:
     return [*tables.outcome(job), "", say("credentials")]
 
 
-def _try_next() -> None:
-    commands = (
+def _try_next(job: Json) -> None:
+    """What to look at now; a browser knows what *.localhost is, not every program does."""
+    commands = [
         ("livchat sandbox status", "try_status"),
         ("livchat job list", "try_jobs"),
         ("livchat sandbox reset", "try_reset"),
-    )
+    ]
+    lines = [f"  {command:<24}{say(key)}" for command, key in commands]
+    for app in (job.get("result") or {}).get("apps", []):
+        site = urlsplit(app.get("url") or "")
+        if site.hostname:
+            curl = f"curl -H 'Host: {site.hostname}' http://127.0.0.1:{site.port or 80}/"
+            lines.insert(0, f"  {curl}  {say('try_curl')}")
     show.note(say("try_next"))
-    show.note("\n".join(f"  {command:<24}{say(key)}" for command, key in commands))
+    show.note("\n".join(lines))

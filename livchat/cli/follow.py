@@ -31,15 +31,15 @@ LONGEST_WAIT = 30.0
 
 def submitted(
     client: Client, accepted: Json, output: Format, *, wait: bool, human: Human = tables.outcome
-) -> None:
-    """Follow the job that was accepted, or say how to."""
+) -> Json | None:
+    """Follow the job that was accepted and return it, or say how to."""
     job_id = accepted["job_id"]
     if wait:
-        follow(client, job_id, output, human=human)
-        return
+        return follow(client, job_id, output, human=human)
     show.result(accepted, output, human=lambda _: [job_id], quiet=lambda _: [job_id])
     if output is Format.HUMAN:
         show.note(say("started", message=accepted["message"], job=job_id))
+    return None
 
 
 def follow(client: Client, job_id: str, output: Format, *, human: Human = tables.outcome) -> Json:

@@ -123,6 +123,9 @@ def wait(
 @cli.command()
 def cancel(
     job_id: options.JobArgument,
+    force: Annotated[
+        bool, typer.Option("--force", help="Give up what does not stop, and undo nothing more.")
+    ] = False,
     wait: options.Wait = False,
     output: options.Output = Format.HUMAN,
 ) -> None:
@@ -131,7 +134,7 @@ def cancel(
     Example: livchat job cancel job_20261122_081530_3f9a1c2b7d4e --wait
     """
     client = connect()
-    answer = client.cancel_job(job_id)
+    answer = client.cancel_job(job_id, force=force)
     if wait:
         _await_cancelled(client, job_id, output)
         return

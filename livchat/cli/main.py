@@ -25,6 +25,7 @@ COMMANDS = {
     "job": ("jobs", SERVERS),
     "provider": ("providers", SERVERS),
     "config": ("config", DAEMON),
+    "secret": ("secrets", DAEMON),
     "daemon": ("daemon", DAEMON),
     "sandbox": ("sandbox", DAEMON),
 }

@@ -1,4 +1,4 @@
-"""Servers: livchat server create, list, show, setup, exec, delete."""
+"""Servers: livchat server create, add, list, show, setup, exec, ssh, delete."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from livchat.cli import ask, options
+from livchat.cli import ask, keys, options
 from livchat.cli.connect import connect
 from livchat.cli.follow import submitted
+from livchat.errors import TimedOut
 from livchat.output import show, tables
 from livchat.output.show import Format
 from livchat.output.words import say
@@ -49,6 +50,54 @@ def create(
     }
     client = connect()
     submitted(client, client.create_server(order), output, wait=wait)
+
+
+@cli.command()
+def add(
+    name: options.ServerArgument,
+    host: Annotated[str, typer.Option("--host", metavar="H", help="Its address or DNS name.")],
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Of its SSH.")] = 22,
+    user: Annotated[
+        str, typer.Option("--user", metavar="U", help="root, or one with passwordless sudo.")
+    ] = "root",
+    identity: Annotated[
+        str | None,
+        typer.Option(
+            "--identity",
+            metavar="FILE",
+            help="A private key; else ~/.ssh/id_ed25519, or a new one.",
+        ),
+    ] = None,
+    new_key: Annotated[
+        bool, typer.Option("--new-key", help="Make a key for this server, and show its line.")
+    ] = False,
+    host_key: Annotated[
+        str | None,
+        typer.Option("--host-key", metavar="KEY", help="Its host key: a .pub file or SHA256:..."),
+    ] = None,
+    wait: options.Wait = False,
+    output: options.Output = Format.HUMAN,
+) -> None:
+    """Add a machine that you have, reached over SSH; nothing on it is changed yet.
+
+    Example: livchat server add prod-01 --host 203.0.113.7 --identity ~/.ssh/id_ed25519 --wait
+    """
+    private = None if new_key else keys.identity(identity)
+    order = {
+        "name": name,
+        "provider": "own",
+        "host": host,
+        "port": port,
+        "user": user,
+        "private_key": private,
+        "host_key": keys.host_key(host_key) if host_key else None,
+    }
+    client = connect()
+    accepted = client.create_server(order)
+    if private is None:
+        line = client.server(name).get("public_key")
+        show.note(say("let_in", user=user, host=host, line=line))
+    submitted(client, accepted, output, wait=wait)
 
 
 @cli.command("list")
@@ -123,7 +172,13 @@ def execute(
     """
     # One word may be a whole command line; several are arguments, which keep their borders.
     line = command[0] if len(command) == 1 else shlex.join(command)
-    answer = connect().execute(name, line, timeout)
+    try:
+        answer = connect().execute(name, line, timeout)
+    except TimedOut as late:
+        if output in (Format.HUMAN, Format.QUIET):
+            show.raw(late.details.get("stdout", ""))
+            show.raw(late.details.get("stderr", ""), error=True)
+        raise
     if output in (Format.HUMAN, Format.QUIET):
         show.raw(answer["stdout"])
         show.raw(answer["stderr"], error=True)
@@ -136,6 +191,18 @@ def execute(
         raise typer.Exit(1)
 
 
+@cli.command("ssh")
+def shell(name: options.ServerArgument) -> None:
+    """Open a shell on a server, with its key and its pinned host key.
+
+    Example: livchat server ssh prod-01
+    """
+    client = connect()
+    access = client.ssh_access(name)
+    private = client.secret(f"ssh/{name}/private", reveal=True)["value"]
+    raise typer.Exit(keys.shell(access, private))
+
+
 @cli.command()
 def delete(
     name: options.ServerArgument,
@@ -144,6 +211,8 @@ def delete(
     output: options.Output = Format.HUMAN,
 ) -> None:
     """Delete a server with all that is on it, its address and its names.
+
+    A machine of your own stays as it is; it is only forgotten.
 
     Example: livchat server delete prod-01 --wait
     """
@@ -156,4 +225,6 @@ def delete(
 def _what_goes(server: dict[str, Any]) -> str:
     apps = ", ".join(server.get("apps") or []) or say("no_apps")
     address = server.get("ip_address") or "-"
+    if server["provider"] == "own":
+        return say("forget_server", name=server["name"], address=address, apps=apps)
     return say("delete_server", name=server["name"], address=address, apps=apps)

@@ -53,11 +53,28 @@ _TABLE: dict[str, tuple[str, str]] = {
         "delete server {name} ({address}) and all that is on it: {apps}",
         "apagar o servidor {name} ({address}) e tudo o que há nele: {apps}",
     ),
+    "forget_server": (
+        "forget {name} ({address}) and delete its names; the machine stays, with {apps} on it",
+        "esquecer {name} ({address}) e apagar seus nomes; a máquina fica, com {apps} nela",
+    ),
+    "let_in": (
+        "to let LivChat in, add to ~/.ssh/authorized_keys of {user} on {host}:\n{line}",
+        "para o LivChat entrar, acrescente a ~/.ssh/authorized_keys de {user} em {host}:\n{line}",
+    ),
+    "default_key_locked": (
+        "{path} has a passphrase, so LivChat makes a key of its own for this server",
+        "{path} tem senha; por isso o LivChat cria uma chave própria para este servidor",
+    ),
     "no_apps": ("no apps", "nenhum app"),
     "delete_app": (
         "delete {app} and its data from {server}",
         "apagar {app} e seus dados de {server}",
     ),
+    "delete_secret": (
+        "forget the secret {name}: what needs it will fail",
+        "esquecer o segredo {name}: o que precisa dele vai falhar",
+    ),
+    "value_of": ("value of {name}: ", "valor de {name}: "),
     "prune": (
         "remove the history of jobs that ended more than {age} ago",
         "apagar o histórico dos trabalhos terminados há mais de {age}",
@@ -84,6 +101,7 @@ _TABLE: dict[str, tuple[str, str]] = {
     "deleting": ("deleting {name}", "apagando {name}"),
     "none": ("none", "nenhum"),
     "try_next": ("try next:", "experimente:"),
+    "try_curl": ("the same without a browser", "o mesmo sem navegador"),
     "try_status": ("what exists in the sandbox", "o que existe no sandbox"),
     "try_jobs": ("what was done", "o que foi feito"),
     "try_reset": ("start over", "recomeçar do zero"),

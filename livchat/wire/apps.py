@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from livchat.wire.base import AppName, Request, Wire
+from livchat.wire.base import Answer, AppName, Question, Request, Wire
 
 
 class AppStatus(StrEnum):
@@ -23,7 +23,7 @@ class DeployApp(Request):
     """An app to be deployed; `config` answers the questions that its definition asks."""
 
     app_name: AppName
-    config: dict[str, str | int | float | bool] = Field(default_factory=dict, max_length=100)
+    config: dict[Question, Answer] = Field(default_factory=dict, max_length=100)
 
 
 class CatalogApp(Wire):

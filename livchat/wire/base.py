@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from livchat.errors import Invalid
 
@@ -12,13 +19,13 @@ from livchat.errors import Invalid
 class Wire(BaseModel):
     """An answer. A client ignores what a newer daemon adds."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class Request(BaseModel):
     """A request. Unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 LABEL = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
@@ -28,8 +35,22 @@ SUBDOMAIN = rf"^(?=.{{1,190}}$){_PART}(?:\.{_PART})*$"
 
 ServerName = Annotated[str, StringConstraints(pattern=LABEL, max_length=63)]
 """An RFC 1123 label in lower case, at most 63 characters."""
-ZoneName = Annotated[str, StringConstraints(max_length=253, to_lower=True)]
+ZoneName = Annotated[
+    str,
+    StringConstraints(max_length=253, to_lower=True),
+    WithJsonSchema(
+        {"type": "string", "minLength": 4, "maxLength": 253, "pattern": rf"^(?:{_PART}\.)+[a-z]+$"}
+    ),
+]
 """A DNS zone, e.g. example.com; `DOMAIN` is checked by the models that take one."""
+SubdomainName = Annotated[
+    str,
+    StringConstraints(max_length=190),
+    WithJsonSchema(
+        {"type": "string", "minLength": 1, "maxLength": 190, "pattern": rf"^{_PART}(?:\.{_PART})*$"}
+    ),
+]
+"""What may stand between an app's name and the zone; `SUBDOMAIN` is checked likewise."""
 AppName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,29}$")]
 """The id of an app in the catalog."""
 ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,29}$")]
@@ -44,6 +65,16 @@ Timezone = Annotated[
     StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}$", max_length=64),
 ]
 """An IANA time zone, e.g. America/Sao_Paulo."""
+
+Question = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+"""The name of a question that an app's definition asks."""
+Answer = (
+    Annotated[str, StringConstraints(max_length=10_000)]
+    | int
+    | Annotated[float, Field(allow_inf_nan=False)]
+    | bool
+)
+"""The answer to one."""
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -67,7 +98,7 @@ def explain(error: ValidationError) -> Invalid:
     fields = []
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
         name = ".".join(str(part) for part in problem["loc"]) or "body"
-        words = _WORDS.get(problem["type"], problem["msg"])
+        words = _WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
         fields.append({"field": name, "message": words})
     first = fields[0]
     return Invalid(f"{first['field']}: {first['message']}", details={"fields": fields})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, JsonValue, SecretStr, model_validator
 
 from livchat.wire.base import Email, ProviderName, Request, Wire
 
@@ -21,8 +21,21 @@ class ConfigureProvider(Request):
     verify: bool = True
 
 
+_TEXT, _NOTHING = {"type": "string"}, {"type": "null"}
+_BY_TOKEN: dict[str, JsonValue] = {
+    "required": ["api_token"],
+    "properties": {"api_token": {**_TEXT}, "email": {**_NOTHING}, "api_key": {**_NOTHING}},
+}
+_BY_KEY: dict[str, JsonValue] = {
+    "required": ["email", "api_key"],
+    "properties": {"email": {**_TEXT}, "api_key": {**_TEXT}, "api_token": {**_NOTHING}},
+}
+
+
 class ConfigureCloudflare(Request):
     """Cloudflare by API token, or by e-mail and global API key."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [_BY_TOKEN, _BY_KEY]})
 
     email: Email | None = None
     api_key: SecretStr | None = Field(None, min_length=1, max_length=512)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from livchat.wire.base import (
     DOMAIN,
@@ -15,12 +15,26 @@ from livchat.wire.base import (
     Request,
     ServerName,
     SmallName,
+    SubdomainName,
     Timezone,
     Wire,
     ZoneName,
 )
 
 Zone = Annotated[ZoneName, StringConstraints(max_length=253)]
+HostName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")
+]
+"""An IPv4 address or a name that DNS knows."""
+UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
+HostKey = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(?:SHA256:[A-Za-z0-9+/]{43}|(?:ssh|ecdsa)-[a-z0-9-]+ [A-Za-z0-9+/]+={0,2})$",
+        max_length=2_048,
+    ),
+]
+"""A public key line without its comment, or a fingerprint as `ssh-keygen -l` prints it."""
 
 
 class ServerStatus(StrEnum):
@@ -44,13 +58,36 @@ class CreateServer(Request):
     provider: ProviderName | None = None
     cpu: int | None = Field(None, ge=1, le=512, description="At least so many cores.")
     ram: float | None = Field(None, gt=0, le=4096, description="At least so many GB of memory.")
+    host: HostName | None = Field(None, description="Where a machine of your own answers.")
+    port: int | None = Field(None, ge=1, le=65_535, description="Of its SSH; 22.")
+    user: UserName | None = Field(None, description="Root, or one with passwordless sudo.")
+    private_key: SecretStr | None = Field(
+        None, min_length=1, max_length=32_768, description="OpenSSH's; without it one is made."
+    )
+    host_key: HostKey | None = Field(None, description="Its public host key or fingerprint.")
+
+    @model_validator(mode="after")
+    def _own_or_bought(self) -> CreateServer:
+        given = [name for name in _OF_OWN if getattr(self, name) is not None]
+        if given and self.provider != "own":
+            raise ValueError(f"{given[0]} is for machines of your own: provider must be own")
+        if given and self.host is None:
+            raise ValueError("host is needed for a machine of your own")
+        bought = [name for name in _BOUGHT if getattr(self, name) is not None]
+        if given and bought:
+            raise ValueError(f"{bought[0]} cannot be chosen for a machine of your own")
+        return self
+
+
+_OF_OWN = ("host", "port", "user", "private_key", "host_key")
+_BOUGHT = ("server_type", "region", "image", "cpu", "ram")
 
 
 class Domain(Request):
     """Where the names of a server's apps live: `{prefix}.{subdomain}.{zone_name}`."""
 
     zone_name: ZoneName
-    subdomain: str | None = None
+    subdomain: SubdomainName | None = None
 
     @field_validator("zone_name")
     @classmethod
@@ -81,7 +118,7 @@ class SetupServer(Domain):
 class ExecCommand(Request):
     """A command to run on a server; `timeout` in seconds covers connecting too."""
 
-    command: str = Field(min_length=1, max_length=32_768)
+    command: str = Field(min_length=1, max_length=32_768, pattern=r"^[^\x00]*$")
     timeout: int = Field(30, ge=1, le=300)
 
 
@@ -117,7 +154,19 @@ class Server(Wire):
     price_monthly: str | None = None
     currency: str | None = None
     host_key_fingerprint: str | None = None
+    public_key: str | None = None
     job_id: str | None = None
+
+
+class SshAccess(Wire):
+    """Where a server's SSH answers; `host_key` is the pinned one, None before the first login."""
+
+    server: str
+    host: str
+    port: int
+    user: str
+    host_key: str | None = None
+    host_key_fingerprint: str | None = None
 
 
 class ServerList(Wire):

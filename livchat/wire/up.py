@@ -6,7 +6,17 @@ from typing import Any
 
 from pydantic import Field
 
-from livchat.wire.base import AppName, Email, ProviderName, ServerName, SmallName, Timezone, Wire
+from livchat.wire.base import (
+    Answer,
+    AppName,
+    Email,
+    ProviderName,
+    Question,
+    ServerName,
+    SmallName,
+    Timezone,
+    Wire,
+)
 from livchat.wire.servers import Domain
 
 
@@ -23,7 +33,7 @@ class Up(Domain):
     ram: float | None = Field(None, gt=0, le=4096)
     ssl_email: Email | None = None
     timezone: Timezone = "UTC"
-    config: dict[str, dict[str, str | int | float | bool]] = Field(default_factory=dict)
+    config: dict[AppName, dict[Question, Answer]] = Field(default_factory=dict, max_length=50)
 
 
 class Plan(Wire):

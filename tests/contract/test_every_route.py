@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,10 +17,16 @@ from livchatd.api.openapi import document
 from livchatd.api.routes import EVENTS, ROUTES, Route
 from tests.integration.daemon_process import DaemonProcess, running
 
-NAMES = {"job_id": "job_20260101_000000_000000000000", "name": "nowhere", "app_name": "n8n"}
+NAMES = {
+    "job_id": "job_20260101_000000_000000000000",
+    "name": "nowhere",
+    "app_name": "n8n",
+    "key": "no/such",
+}
 BODIES: dict[str, dict[str, Any]] = {
     "/api/servers/{name}/setup": {"zone_name": "example.com", "ssl_email": "me@example.com"},
     "/api/servers/{name}/apps": {"app_name": "n8n"},
+    "/api/servers/{name}/exec": {"command": "true"},
 }
 IDS = [f"{route.method} {route.path}" for route in ROUTES]
 TAKING = [route for route in ROUTES if route.body is not None]
@@ -33,7 +40,8 @@ SPECIFIED = [
     "DELETE /api/servers/{name}/apps/{app_name}", "GET /api/providers/server-types",
     "GET /api/providers/locations", "GET /api/providers/images", "GET /api/jobs/{job_id}/events",
     "GET /api/events", "GET /api/jobs/{job_id}/wait", "POST /api/up", "GET /api/apps/{app_name}",
-    "GET /openapi.json", "GET /docs",
+    "GET /openapi.json", "GET /docs", "POST /api/servers/{name}/exec", "GET /api/secrets",
+    "GET /api/secrets/{key}", "PUT /api/secrets/{key}", "DELETE /api/secrets/{key}",
 ]  # fmt: skip
 
 
@@ -92,7 +100,9 @@ def test_every_answer_says_who_speaks(daemon: DaemonProcess, route: Route) -> No
 
 
 @pytest.mark.parametrize(
-    "route", [r for r in ROUTES if "{job_id}" in r.path or "{name}" in r.path], ids=lambda r: r.name
+    "route",
+    [r for r in ROUTES if re.search("{(job_id|name|key)}", r.path) and r.method != "PUT"],
+    ids=lambda r: r.name,
 )
 def test_what_is_not_there_is_told_as_an_error_response(
     daemon: DaemonProcess, route: Route
@@ -108,12 +118,21 @@ def test_what_is_not_there_is_told_as_an_error_response(
 
 @pytest.mark.parametrize("path", sorted({route.path for route in ROUTES}))
 def test_another_method_is_told_as_an_error_response(daemon: DaemonProcess, path: str) -> None:
-    for method in ("PUT", "OPTIONS", "PATCH"):
+    allowed = {route.method for route in ROUTES if route.path == path}
+    for method in {"PUT", "PATCH", "PROPFIND"} - allowed:
         answer = daemon.request(method, path.format(**NAMES))
         assert answer.status == 405
         assert answer.json["code"] == "method_not_allowed"
-        allowed = {route.method for route in ROUTES if route.path == path}
         assert allowed <= {name.strip() for name in answer.headers["Allow"].split(",")}
+
+
+@pytest.mark.parametrize("path", sorted({route.path for route in ROUTES}))
+def test_options_tells_the_methods_and_lets_no_browser_in(daemon: DaemonProcess, path: str) -> None:
+    answer = daemon.request("OPTIONS", path.format(**NAMES))
+    assert (answer.status, answer.raw) == (204, b"")
+    allowed = {route.method for route in ROUTES if route.path == path}
+    assert allowed <= {name.strip() for name in answer.headers["Allow"].split(",")}
+    assert not [name for name in answer.headers if name.lower().startswith("access-control")]
 
 
 @pytest.mark.parametrize(

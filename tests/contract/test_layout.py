@@ -76,7 +76,7 @@ def test_the_command_line_starts_without_what_the_daemon_needs(root, entry):
 
 def test_the_daemon_starts_without_what_it_may_never_need(root):
     heavy = ("asyncssh", "hcloud", "cloudflare", "cryptography", "yaml")
-    code = f"import sys, livchatd.main; print([m for m in {heavy!r} if m in sys.modules])"
+    code = f"import sys, livchatd.daemon; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=sources(root), check=True
     )

@@ -77,7 +77,7 @@ def test_a_daemon_whose_socket_was_replaced_leaves_the_other_alone(daemon: Daemo
 
 def test_nothing_heavy_is_loaded_at_the_start(daemon: DaemonProcess) -> None:
     program = (
-        "import sys; import livchatd.main;"
+        "import sys; import livchatd.daemon;"
         "print([m for m in ('hcloud', 'cloudflare', 'asyncssh', 'cryptography', 'jsonschema')"
         " if m in sys.modules])"
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from livchat.wire.apps import DeployApp
-from livchatd.api.http import ORCHESTRATOR, accepted, asked, part, query, read, reply
+from livchatd.api.audited import concerning
+from livchatd.api.http import ORCHESTRATOR, part, query, read, reply
+from livchatd.api.once import accepted, asked
 from livchatd.api.queries import DeleteAppQuery
 
 
@@ -23,6 +25,7 @@ async def installed(request: web.Request) -> web.Response:
 
 async def deploy(request: web.Request) -> web.Response:
     name, order = part(request, "name"), await read(request, DeployApp)
+    concerning(request, name, order.app_name)
     return accepted(await request.app[ORCHESTRATOR].deploy_app(name, order, await asked(request)))
 
 

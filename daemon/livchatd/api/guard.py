@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
+import logging
 import os
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
 from aiohttp import web
 
 from livchat.errors import Forbidden, Unauthorized
+from livchatd.api.attempts import Attempts
 
+_log = logging.getLogger("livchatd")
 _CREDENTIALS = struct.Struct("3i")
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -28,12 +33,16 @@ class Access(Enum):
 
 @dataclass(frozen=True)
 class Guard:
-    """The rules of one daemon. `hosts` are the names that a request over TCP may be sent to."""
+    """The rules of one daemon. `hosts` are the names that a request over TCP may be sent to.
 
-    token: str | None = field(default=None, repr=False)
+    `token` gives the token for TCP as it is now; None lets nobody in.
+    """
+
+    token: Callable[[], str | None] = field(default=lambda: None, repr=False)
     hosts: frozenset[str] = LOOPBACK_NAMES
     open_paths: frozenset[str] = frozenset()
     uid: int = field(default_factory=os.getuid)
+    attempts: Attempts = field(default_factory=Attempts)
 
     def admit(self, request: web.Request) -> None:
         """Let the request pass, or raise `Forbidden` or `Unauthorized`."""
@@ -50,9 +59,9 @@ class Guard:
                     hint="run livchat as the user who started the daemon",
                 )
             return
-        self._admit_tcp(request)
+        self._admit_tcp(request, _peer(peer))
 
-    def _admit_tcp(self, request: web.Request) -> None:
+    def _admit_tcp(self, request: web.Request, peer: str) -> None:
         if _name(request.headers.get("Host", "")) not in self.hosts:
             raise Forbidden(
                 "cannot take a request for this Host; the daemon knows "
@@ -61,11 +70,16 @@ class Guard:
             )
         if request.path in self.open_paths:
             return
+        self.attempts.check(peer)
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or self.token is None:
+        known = self.token()
+        if scheme.lower() != "bearer" or known is None:
             raise Unauthorized("a token is needed over TCP", hint="export LIVCHAT_TOKEN_FILE=PATH")
-        known = self.token.encode()
-        if not hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), known):
+        if not hmac.compare_digest(
+            given.strip().encode("utf-8", "surrogateescape"), known.encode()
+        ):
+            if self.attempts.failed(peer):
+                _log.warning("too many wrong tokens from %s", peer)
             raise Unauthorized(
                 "the token is not this daemon's", hint="export LIVCHAT_TOKEN_FILE=PATH"
             )
@@ -85,6 +99,17 @@ def _socket(request: web.Request) -> socket.socket:
     if peer is None:
         raise ConnectionResetError("the client is gone")
     return peer
+
+
+def _peer(peer: socket.socket) -> str:
+    """Whose attempts count together: an address, or the network that one household has in IPv6."""
+    try:
+        address = ipaddress.ip_address(peer.getpeername()[0].partition("%")[0])
+    except (OSError, ValueError):
+        raise ConnectionResetError("the client is gone") from None
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or ipaddress.ip_network(f"{address}/64", strict=False)[0]
+    return str(address)
 
 
 def _credentials(peer: socket.socket) -> tuple[int, int, int]:

@@ -1,13 +1,11 @@
-"""Requests in, answers out: bodies, errors, headers, and requests that are sent twice."""
+"""Requests in, answers out: bodies, errors, headers."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from hashlib import sha256
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -16,7 +14,6 @@ from pydantic import BaseModel
 from livchat import __version__
 from livchat.errors import (
     BadRequest,
-    Invalid,
     LivChatError,
     MethodNotAllowed,
     NotFound,
@@ -25,9 +22,9 @@ from livchat.errors import (
 )
 from livchat.wire.base import parse
 from livchat.wire.errors import ErrorResponse
-from livchatd.api.guard import Guard, caller
-from livchatd.jobs.claims import Claim
-from livchatd.orchestrator import Ask, Orchestrator, Started
+from livchatd.api.connection import Connection
+from livchatd.api.guard import Guard
+from livchatd.orchestrator import Orchestrator
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 M = TypeVar("M", bound=BaseModel)
@@ -35,7 +32,9 @@ M = TypeVar("M", bound=BaseModel)
 API_VERSION = "1"
 BODY_LIMIT = 1024 * 1024
 """Bytes that a body may have."""
-PARAMETER_LIMIT = 128
+BODY_SECONDS = 20.0
+"""Seconds within which a body must have come: a client that trickles holds nothing for long."""
+PARAMETER_LIMIT = 200
 """Characters that a part of a path may have: no name and no id is longer."""
 
 ORCHESTRATOR = web.AppKey("orchestrator", Orchestrator)
@@ -49,7 +48,7 @@ _log = logging.getLogger("livchatd")
 
 async def read(request: web.Request, model: type[M]) -> M:
     """The body as a request model; `BadRequest`, `UnsupportedMedia`, `TooLarge` or `Invalid`."""
-    return parse(model, await _body(request))
+    return parse(model, await body(request))
 
 
 def query(request: web.Request, model: type[M]) -> M:
@@ -74,102 +73,35 @@ def reply(answer: BaseModel | dict[str, Any] | str, status: int = 200) -> web.Re
     return web.Response(body=answer.encode(), status=status, content_type="application/json")
 
 
-def accepted(started: Started) -> web.Response:
-    """202: the job is on disk. A repeated request gets its first answer."""
-    if started.replay is not None:
-        return _replayed(started.replay)
-    return _located(reply(_accepted_text(started), 202), started.job_id)
-
-
-async def asked(request: web.Request) -> Ask:
-    """Who asks, and how the answer is kept for the same request sent again."""
-    key = _key(request)
-    if key is None:
-        return Ask(caller(request))
-    digest = await _digest(request)
-    return Ask(caller(request), lambda started: Claim(key, digest, 202, _accepted_text(started)))
-
-
-class Once:
-    """Gives a mutating request that is sent again its first answer, and does nothing twice."""
-
-    def __init__(self) -> None:
-        self._busy: dict[str, tuple[asyncio.Lock, int]] = {}
-
-    def guarding(self, handler: Handler, *, starts_job: bool) -> Handler:
-        """The handler, run at most once for each Idempotency-Key."""
-        answer = self._by_engine if starts_job else self._here
-
-        async def once(request: web.Request) -> web.StreamResponse:
-            key = _key(request)
-            if key is None:
-                return await handler(request)
-            async with self._alone(key):
-                return await answer(request, handler, key)
-
-        return once
-
-    async def _by_engine(
-        self, request: web.Request, handler: Handler, key: str
-    ) -> web.StreamResponse:
-        """The engine keeps and finds the answer in the job's own transaction: one commit.
-
-        A repeated request can be refused before it gets there, since its first one has changed
-        what is there: then the first answer is looked for.
-        """
-        try:
-            return await handler(request)
-        except LivChatError:
-            claims = request.app[ORCHESTRATOR].engine.claims
-            first = await claims.find(key, await _digest(request))
-            if first is None:
-                raise
-            return _replayed(first)
-
-    async def _here(self, request: web.Request, handler: Handler, key: str) -> web.StreamResponse:
-        claims = request.app[ORCHESTRATOR].engine.claims
-        digest = await _digest(request)
-        first = await claims.find(key, digest)
-        if first is not None:
-            return _replayed(first)
-        response = await handler(request)
-        if isinstance(response, web.Response):
-            await claims.keep(Claim(key, digest, response.status, response.text or ""))
-        return response
-
-    @asynccontextmanager
-    async def _alone(self, key: str) -> AsyncIterator[None]:
-        """Nobody else has this key meanwhile."""
-        lock, waiting = self._busy.get(key, (asyncio.Lock(), 0))
-        self._busy[key] = (lock, waiting + 1)
-        try:
-            async with lock:
-                yield
-        finally:
-            lock, waiting = self._busy.pop(key)
-            if waiting > 1:
-                self._busy[key] = (lock, waiting - 1)
-
-
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn an error into an answer: the one place where this happens."""
     try:
-        request.app[GUARD].admit(request)
-        if not request.app[READY].is_set() and request.path not in AT_ONCE:
-            await request.app[READY].wait()
+        await _enter(request)
         return await handler(request)
     except LivChatError as error:
-        return _refusal(error)
+        return refusal(error)
     except web.HTTPException as error:
-        return _refusal(_ours(request, error), error)
+        return _answered(request, error)
     except (ConnectionError, asyncio.CancelledError):
         raise
     except Exception:  # noqa: BLE001 - nobody outside may see what it says
         _log.exception("%s %s broke", request.method, request.path)
-        return _refusal(
+        return refusal(
             LivChatError("something broke inside the daemon", hint="livchat daemon logs")
         )
+
+
+async def _enter(request: web.Request) -> None:
+    """See that who asks may, and that the daemon can answer."""
+    connection = request.protocol
+    if isinstance(connection, Connection):
+        connection.heard()
+    request.app[GUARD].admit(request)
+    if isinstance(connection, Connection):
+        connection.admitted()
+    if not request.app[READY].is_set() and request.path not in AT_ONCE:
+        await request.app[READY].wait()
 
 
 async def mark(_: web.Request, response: web.StreamResponse) -> None:
@@ -179,13 +111,23 @@ async def mark(_: web.Request, response: web.StreamResponse) -> None:
     response.headers["Server"] = "livchatd"
 
 
-def _refusal(error: LivChatError, cause: web.HTTPException | None = None) -> web.Response:
+def refusal(error: LivChatError, cause: web.HTTPException | None = None) -> web.Response:
+    """The answer that tells an error."""
     response = reply(ErrorResponse.of(error), error.status)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
+    if error.status == 429 and "retry_after" in error.details:
+        response.headers["Retry-After"] = str(error.details["retry_after"])
     if cause is not None and "Allow" in cause.headers:
         response.headers["Allow"] = cause.headers["Allow"]
     return response
+
+
+def _answered(request: web.Request, error: web.HTTPException) -> web.Response:
+    """The answer where no handler was found, or none may be asked."""
+    if isinstance(error, web.HTTPMethodNotAllowed) and request.method == "OPTIONS":
+        return web.Response(status=204, headers={"Allow": error.headers["Allow"]})
+    return refusal(_ours(request, error), error)
 
 
 def _ours(request: web.Request, error: web.HTTPException) -> LivChatError:
@@ -202,9 +144,13 @@ def _ours(request: web.Request, error: web.HTTPException) -> LivChatError:
     return BadRequest(f"cannot read the request: {error.reason.lower()}")
 
 
-async def _body(request: web.Request) -> Any:
+async def body(request: web.Request) -> Any:
     """The body's JSON; an empty body is an empty object."""
-    raw = await request.read()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            raw = await request.read()
+    except TimeoutError:
+        raise BadRequest(f"the body did not come within {BODY_SECONDS:g} s") from None
     if not raw:
         return {}
     if request.content_type != "application/json":
@@ -230,44 +176,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8"
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-
-
-def _key(request: web.Request) -> str | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is None:
-        return None
-    if not (8 <= len(key) <= 128 and key.isascii() and key.isprintable()):
-        raise Invalid.field("Idempotency-Key", "must have 8 to 128 printable characters")
-    return key
-
-
-async def _digest(request: web.Request) -> str:
-    """What makes a request the same one: method, path, query and body, however it is spaced."""
-    body = json.dumps(await _body(request), sort_keys=True, separators=(",", ":"))
-    return sha256(f"{request.method} {request.path_qs}\n{body}".encode()).hexdigest()
-
-
-def _accepted_text(started: Started) -> str:
-    answer: dict[str, Any] = {
-        "job_id": started.job_id,
-        "status": started.status,
-        "message": f"{started.summary}: accepted",
-        "check_status": f"GET /api/jobs/{started.job_id}",
-        "server_name": started.server,
-    }
-    if started.retry_of is not None:
-        answer["retry_of"] = started.retry_of
-    return json.dumps(answer, separators=(",", ":"))
-
-
-def _replayed(first: Claim) -> web.Response:
-    response = reply(first.body, first.status)
-    if first.status == 202:
-        _located(response, json.loads(first.body)["job_id"])
-    response.headers["Idempotency-Replayed"] = "true"
-    return response
-
-
-def _located(response: web.Response, job_id: str) -> web.Response:
-    response.headers["Location"] = f"/api/jobs/{job_id}"
-    return response

@@ -6,7 +6,8 @@ import json
 
 from aiohttp import web
 
-from livchatd.api.http import ORCHESTRATOR, accepted, asked, part, query, reply
+from livchatd.api.http import ORCHESTRATOR, part, query, reply
+from livchatd.api.once import accepted, asked
 from livchatd.api.queries import CancelQuery, JobsQuery, LogsQuery, PruneQuery
 from livchatd.jobs.table import JobFilter
 

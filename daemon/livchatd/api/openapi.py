@@ -10,7 +10,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from livchat import __version__
+from livchat.wire.base import LABEL
 from livchat.wire.errors import ErrorResponse
+from livchatd.api.queries import CURSOR
 
 _REF = "#/components/schemas/{model}"
 _KEY = {
@@ -18,14 +20,22 @@ _KEY = {
     "in": "header",
     "required": False,
     "description": "The same key with the same request gives the first answer again, for 24 h.",
-    "schema": {"type": "string", "minLength": 8, "maxLength": 128},
+    "schema": {"type": "string", "pattern": "^[!-~][ -~]{6,126}[!-~]$"},
 }
 _CURSOR = {
     "name": "Last-Event-ID",
     "in": "header",
     "required": False,
     "description": "The event after which the stream goes on.",
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "pattern": CURSOR},
+}
+
+
+_PARTS = {
+    "name": {"type": "string", "pattern": LABEL},
+    "app_name": {"type": "string", "pattern": "^[a-z][a-z0-9-]{1,29}$"},
+    "job_id": {"type": "string", "minLength": 1, "maxLength": 128},
+    "key": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._/@:-]{0,199}$"},
 }
 
 
@@ -69,6 +79,10 @@ class Described(Protocol):
         """Whether it changes something."""
 
     @property
+    def open(self) -> bool:
+        """Whether it needs no token over TCP."""
+
+    @property
     def name(self) -> str:
         """The name of its operation."""
 
@@ -100,7 +114,6 @@ def document(routes: Iterable[Described]) -> dict[str, Any]:
             "schemas": schemas["$defs"],
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
-        "security": [{}, {"token": []}],
     }
 
 
@@ -110,6 +123,7 @@ def _operation(route: Described, refs: Any) -> dict[str, Any]:
         "summary": route.summary,
         "tags": [_tag(route.path)],
         "parameters": _parameters(route),
+        "security": [{}] if route.open else [{}, {"token": []}],
         "responses": {
             str(route.status): _answer(route, refs),
             "default": {
@@ -136,8 +150,8 @@ def _answer(route: Described, refs: Any) -> dict[str, Any]:
     if route.media == "text/event-stream":
         answer["description"] = "Each event's data is one line of JSON, by this schema"
         answer["content"] = {
-            kind: {"schema": {"type": "string"}, "x-event": schema}
-            for kind in ("text/event-stream", "application/x-ndjson")
+            "text/event-stream": {"schema": _event({"type": "string"}), "x-event": schema},
+            "application/x-ndjson": {"schema": _event(schema), "x-event": schema},
         }
         return answer
     answer["content"] = {route.media: {"schema": schema}}
@@ -148,9 +162,19 @@ def _answer(route: Described, refs: Any) -> dict[str, Any]:
     return answer
 
 
+def _event(data: dict[str, Any]) -> dict[str, Any]:
+    """One event of a stream, or one line of it."""
+    kinds = ["job", "step", "log", "progress", "end"]
+    return {
+        "type": "object",
+        "required": ["id", "event", "data"],
+        "properties": {"id": {"type": "string"}, "event": {"enum": kinds}, "data": data},
+    }
+
+
 def _parameters(route: Described) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {"name": name, "in": "path", "required": True, "schema": _PARTS[name]}
         for name in re.findall(r"\{(\w+)\}", route.path)
     ]
     if route.query is not None:

@@ -14,7 +14,8 @@ DEFAULT_AGE = "7d"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 Word = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-Cursor = Annotated[str, StringConstraints(max_length=64)]
+CURSOR = "^[0-9A-Za-z]{1,32}-[0-9]{1,18}$"
+Cursor = Annotated[str, StringConstraints(pattern=CURSOR)]
 
 
 class JobsQuery(Request):
@@ -81,6 +82,12 @@ class UpQuery(Request):
     """`plan` asks what would be done, and does nothing."""
 
     plan: bool = False
+
+
+class SecretsQuery(Request):
+    """`reveal` asks for values too; who did is written down."""
+
+    reveal: bool = False
 
 
 class DeleteAppQuery(Request):

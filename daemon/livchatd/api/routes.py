@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
@@ -13,13 +14,24 @@ from livchat.wire.apps import Catalog, CatalogApp, DeployApp, InstalledApps
 from livchat.wire.config import ConfigureCloudflare, ConfigureProvider, Done, Init
 from livchat.wire.jobs import Accepted, CancelAnswer, Job, JobEvent, JobList, JobLogs
 from livchat.wire.providers import Images, Locations, ServerTypes
-from livchat.wire.servers import CreateServer, Server, ServerList, SetupServer
+from livchat.wire.secrets import PutSecret, Secret, SecretList
+from livchat.wire.servers import (
+    CreateServer,
+    ExecCommand,
+    ExecResult,
+    Server,
+    ServerList,
+    SetupServer,
+    SshAccess,
+)
 from livchat.wire.system import Health, Root
 from livchat.wire.up import Up
-from livchatd.api import apps, docs, jobs, providers, queries, servers, streams, system
+from livchatd.api import apps, docs, jobs, providers, queries, secrets, servers, streams, system
+from livchatd.api.audited import audited
 from livchatd.api.docs import DOCUMENT, Document
 from livchatd.api.guard import LOOPBACK_NAMES, Access, Guard
-from livchatd.api.http import BODY_LIMIT, GUARD, ORCHESTRATOR, READY, Handler, Once, errors, mark
+from livchatd.api.http import BODY_LIMIT, GUARD, ORCHESTRATOR, READY, Handler, errors, mark
+from livchatd.api.once import Once
 from livchatd.api.streams import WATCHERS, Watchers
 from livchatd.api.system import STARTED
 from livchatd.orchestrator import Orchestrator
@@ -52,6 +64,11 @@ class Route:
     def mutates(self) -> bool:
         """Whether it changes something, so that it takes an Idempotency-Key."""
         return self.method != "GET"
+
+    @property
+    def open(self) -> bool:
+        """Whether it needs no token over TCP."""
+        return self.access is OPEN
 
     @property
     def name(self) -> str:
@@ -120,8 +137,13 @@ ROUTES = (
     _get("/api/servers", servers.index, "Servers, by name", ServerList),
     _job("POST", "/api/servers", servers.create, "Create a server", CreateServer),
     _get("/api/servers/{name}", servers.show, "A server", Server),
+    _get("/api/servers/{name}/ssh", servers.ssh, "Where its SSH answers", SshAccess),
     _job("DELETE", "/api/servers/{name}", servers.delete, "Delete a server and all made for it"),
     _job("POST", "/api/servers/{name}/setup", servers.setup, "Set up a server", SetupServer),
+    Route(
+        "POST", "/api/servers/{name}/exec", servers.execute, OWNER,
+        "Run a command on a server", ExecResult, ExecCommand,
+    ),
     _get("/api/servers/{name}/apps", apps.installed, "The apps on a server", InstalledApps),
     _job("POST", "/api/servers/{name}/apps", apps.deploy, "Deploy an app", DeployApp),
     _job(
@@ -130,6 +152,13 @@ ROUTES = (
     ),
     _get("/api/apps", apps.catalog, "The catalog of apps", Catalog),
     _get("/api/apps/{app_name}", apps.show, "An app of the catalog", CatalogApp),
+    _get(
+        "/api/secrets", secrets.index,
+        "The secrets that are kept", SecretList, queries.SecretsQuery,
+    ),
+    _get("/api/secrets/{key}", secrets.show, "A secret", Secret, queries.SecretsQuery),
+    Route("PUT", "/api/secrets/{key}", secrets.put, OWNER, "Keep a secret", Done, PutSecret),
+    Route("DELETE", "/api/secrets/{key}", secrets.delete, OWNER, "Forget a secret", Done),
     _get(
         "/api/providers/server-types", providers.server_types,
         "Server types, with prices and where they can be had", ServerTypes, queries.TypesQuery,
@@ -146,12 +175,15 @@ ROUTES = (
 
 
 def application(
-    orchestrator: Orchestrator, *, token: str | None = None, hosts: frozenset[str] = LOOPBACK_NAMES
+    orchestrator: Orchestrator,
+    *,
+    token: Callable[[], str | None] = lambda: None,
+    hosts: frozenset[str] = LOOPBACK_NAMES,
 ) -> web.Application:
     """The daemon's HTTP application. `token` and `hosts` are for TCP; set `READY` to begin."""
     app = web.Application(middlewares=[errors], client_max_size=BODY_LIMIT)
     app[ORCHESTRATOR] = orchestrator
-    app[GUARD] = Guard(token, hosts, frozenset(r.path for r in ROUTES if r.access is OPEN))
+    app[GUARD] = Guard(token, hosts, frozenset(r.path for r in ROUTES if r.open))
     app[READY] = asyncio.Event()
     app[WATCHERS] = watchers = Watchers()
     app[STARTED] = monotonic()
@@ -160,11 +192,17 @@ def application(
     app.on_shutdown.append(watchers.close)
     once = Once()
     for route in ROUTES:
-        handler = route.handler
-        if route.mutates:
-            handler = once.guarding(handler, starts_job=route.status == 202)
-        if route.method == "GET" and route.media != EVENTS:
-            app.router.add_get(route.path, handler)
-        else:
-            app.router.add_route(route.method, route.path, handler)
+        _add(app, route, once)
     return app
+
+
+def _add(app: web.Application, route: Route, once: Once) -> None:
+    handler = route.handler
+    if route.mutates:
+        handler = audited(route.name, once.guarding(handler, starts_job=route.status == 202))
+    # A key has slashes of its own, which need not be quoted.
+    path = route.path.replace("{key}", "{key:.+}")
+    if route.method == "GET" and route.media != EVENTS:
+        app.router.add_get(path, handler)
+    else:
+        app.router.add_route(route.method, path, handler)

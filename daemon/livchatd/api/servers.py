@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from livchat.wire.servers import CreateServer, SetupServer
+from livchat.wire.servers import CreateServer, ExecCommand, SetupServer
 from livchat.wire.up import Up
-from livchatd.api.http import ORCHESTRATOR, accepted, asked, part, query, read, reply
+from livchatd.api.audited import concerning
+from livchatd.api.http import ORCHESTRATOR, part, query, read, reply
+from livchatd.api.once import accepted, asked
 from livchatd.api.queries import UpQuery
 
 
 async def create(request: web.Request) -> web.Response:
     order = await read(request, CreateServer)
+    concerning(request, order.name)
     return accepted(await request.app[ORCHESTRATOR].create_server(order, await asked(request)))
 
 
@@ -33,8 +36,18 @@ async def setup(request: web.Request) -> web.Response:
     return accepted(await request.app[ORCHESTRATOR].setup_server(name, order, await asked(request)))
 
 
+async def execute(request: web.Request) -> web.Response:
+    name, want = part(request, "name"), await read(request, ExecCommand)
+    return reply(await request.app[ORCHESTRATOR].execute(name, want))
+
+
+async def ssh(request: web.Request) -> web.Response:
+    return reply(await request.app[ORCHESTRATOR].ssh_access(part(request, "name")))
+
+
 async def up(request: web.Request) -> web.Response:
     order = await read(request, Up)
+    concerning(request, order.server)
     if query(request, UpQuery).plan:
         return reply(await request.app[ORCHESTRATOR].plan(order))
     return accepted(await request.app[ORCHESTRATOR].up(order, await asked(request)))

@@ -15,6 +15,8 @@ from livchatd.jobs.feed import Event
 
 WRITE_LIMIT = 10.0
 """Seconds after which a reader that takes nothing is cut off; it resumes by its cursor."""
+UNTIMED = 32 * 1024
+"""Bytes in a connection's buffer up to which a write does not wait; aiohttp's limit is 64 KiB."""
 OPENING = 0.02
 """Seconds for which a stream that is refused may take to say so, before its headers are sent."""
 
@@ -136,6 +138,11 @@ def _frames(batch: Iterable[Event], *, lines: bool) -> bytes:
 
 
 async def _write(request: web.Request, response: web.StreamResponse, frames: bytes) -> None:
+    transport = request.transport
+    if transport is not None and transport.get_write_buffer_size() + len(frames) < UNTIMED:
+        # It fits into the buffer, so it does not wait: no timer for each watcher of each event.
+        await response.write(frames)
+        return
     try:
         async with asyncio.timeout(WRITE_LIMIT):
             await response.write(frames)

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from livchat import __version__
 from livchat.wire.config import ConfigureCloudflare, ConfigureProvider, Init
+from livchatd.api.audited import concerning
 from livchatd.api.http import ORCHESTRATOR, read, reply
 
 STARTED = web.AppKey("started", float)
@@ -37,6 +38,7 @@ async def init(request: web.Request) -> web.Response:
 
 async def configure_provider(request: web.Request) -> web.Response:
     order = await read(request, ConfigureProvider)
+    concerning(request, order.name)
     return reply(await request.app[ORCHESTRATOR].credentials.configure_provider(order))
 
 

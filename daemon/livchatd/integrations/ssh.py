@@ -21,8 +21,14 @@ from livchatd.integrations.ssh_unit import Unit
 
 if TYPE_CHECKING:
     from livchatd.integrations.ssh_link import Answer, Link
+    from livchatd.integrations.ssh_taken import Taken
 
 T = TypeVar("T")
+
+
+async def _nothing() -> None:
+    """Nobody wants to know."""
+
 
 DIALS_AT_ONCE = 64
 """Connections being made at once: a key exchange costs CPU, and the time-out counts."""
@@ -32,7 +38,8 @@ DIALS_AT_ONCE = 64
 class Endpoint:
     """Where a server is spoken to, with what key, and which host key it must show.
 
-    `host_key` is an OpenSSH public key line; None means trust on first use, told by `pin`.
+    `host_key` is an OpenSSH public key line; None means trust on first use, told by `pin`, of a
+    key that has this `fingerprint` if one is known. A user other than root runs all by sudo.
     """
 
     host: str
@@ -40,6 +47,7 @@ class Endpoint:
     user: str
     private_key: str = field(repr=False)
     host_key: str | None = None
+    fingerprint: str | None = None
     pin: Callable[[str], Awaitable[None]] | None = None
 
 
@@ -79,14 +87,19 @@ class Shell(Protocol):
         on_line: Callable[[str], None],
         timeout: float = 900,
         environment: Mapping[str, str] | None = None,
+        on_start: Callable[[], Awaitable[None]] = _nothing,
     ) -> None:
         """Run a long command detached, as the transient unit `name`; return when it ended with 0.
 
         Its lines go to `on_line` as they come. If the unit is there already (a lost connection, a
-        killed daemon), it is attached to, not started again. `CommandFailed` with its last lines if
-        it fails; cancelling stops the unit, sees that it is gone, and raises. While the shells are
-        closing (the daemon stops), a cancelled call leaves the unit running.
+        killed daemon), it is attached to, not started again, and a new caller gets its lines from
+        the first on; `on_start` is called only before it is started. `CommandFailed` with its last
+        lines if it fails; cancelling stops the unit, sees that it is gone, and raises. While the
+        shells are closing (the daemon stops), a cancelled call leaves the unit running.
         """
+
+    async def halt(self, name: str) -> None:
+        """Stop a unit with its children, and see that it is gone; one that is not there is fine."""
 
     async def tunnel(self, host: str, port: int) -> Path:
         """A Unix socket (0700 folder) whose connections come out at host:port on the server."""
@@ -209,6 +222,10 @@ class SshShell:
                 f"{_program(argv)} on {self._server} took longer than {timeout:g} s"
             ) from None
 
+    async def feed(self, *argv: str, stdin: bytes, taken: Taken) -> int:
+        """Run a command beside the others; what it prints goes to `taken`. Its exit status."""
+        return (await self._link.run(shlex.join(argv), stdin, taken)).exit_code
+
     async def succeeds(self, *argv: str, timeout: float = 60) -> bool:
         """Whether a short command ends with 0."""
         return (await self.execute(*argv, timeout=timeout)).exit_code == 0
@@ -233,9 +250,10 @@ class SshShell:
         on_line: Callable[[str], None],
         timeout: float = 900,
         environment: Mapping[str, str] | None = None,
+        on_start: Callable[[], Awaitable[None]] = _nothing,
     ) -> None:
         """Run a long command as a transient unit, or attach to it."""
-        unit = Unit(self, name, on_line, self._poll)
+        unit = Unit(self, name, on_line, on_start, self._poll)
         try:
             await unit.run(argv, environment or {}, timeout)
         except asyncio.CancelledError:
@@ -243,9 +261,18 @@ class SshShell:
                 await _to_its_end(unit.stop())
             raise
 
+    async def halt(self, name: str) -> None:
+        """Stop a unit that an earlier call left, and see that it is gone."""
+        await _to_its_end(Unit(self, name, _unheard, _nothing, self._poll).stop())
+
     async def tunnel(self, host: str, port: int) -> Path:
         """A Unix socket whose connections come out at host:port on the server."""
         return await self._link.tunnel(host, port)
+
+
+def _unheard(line: str) -> None:
+    """Nobody listens."""
+    del line
 
 
 def _link() -> type[Link]:

@@ -13,14 +13,21 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT = 15
 """Seconds until the connection must stand, key exchange and login included."""
+CIPHERS = "^aes256-gcm@openssh.com,aes128-gcm@openssh.com"
+"""Before all others: a fifth of the work of ChaCha20, which asyncssh puts together in Python."""
 KEEPALIVE = 15
 """Seconds between signs of life; after three without an answer the connection is lost."""
 
 
 class _FirstUse(asyncssh.SSHClient):
-    """Takes the host key that it is shown, and keeps it to be pinned."""
+    """Takes the host key that it is shown, and keeps it to be pinned.
 
-    shown: asyncssh.SSHKey | None = None
+    With a `fingerprint` it takes the key that has it, and no other.
+    """
+
+    def __init__(self, fingerprint: str | None) -> None:
+        self.shown: asyncssh.SSHKey | None = None
+        self._fingerprint = fingerprint
 
     def validate_host_public_key(
         self,
@@ -30,7 +37,7 @@ class _FirstUse(asyncssh.SSHClient):
         key: asyncssh.SSHKey,
     ) -> bool:
         self.shown = key
-        return True
+        return self._fingerprint in {None, key.get_fingerprint("sha256")}
 
 
 async def dial(server: str, endpoint: Endpoint) -> asyncssh.SSHClientConnection:
@@ -39,7 +46,7 @@ async def dial(server: str, endpoint: Endpoint) -> asyncssh.SSHClientConnection:
     `HostKeyChanged`, `ProviderError` (the key is refused, or cannot be read) or
     `ProviderUnavailable` (refused, reset, time-out).
     """
-    trust = _FirstUse()
+    trust = _FirstUse(endpoint.fingerprint)
     pinned = _public_key(server, endpoint.host_key) if endpoint.host_key else None
     try:
         connection = await asyncssh.connect(
@@ -55,6 +62,7 @@ async def dial(server: str, endpoint: Endpoint) -> asyncssh.SSHClientConnection:
             config=None,
             x509_trusted_certs=None,
             compression_algs=None,
+            encryption_algs=CIPHERS,
             connect_timeout=CONNECT_TIMEOUT,
             login_timeout=CONNECT_TIMEOUT,
             keepalive_interval=KEEPALIVE,

@@ -6,6 +6,7 @@ Import it late: it brings asyncssh.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,21 @@ from typing import TYPE_CHECKING
 from livchat.errors import ProviderError, ProviderUnavailable
 from livchatd.integrations.ssh_dial import dial
 from livchatd.integrations.ssh_import import asyncssh
+from livchatd.integrations.ssh_taken import Taken
 
 if TYPE_CHECKING:
     from livchatd.integrations.ssh import Endpoint
 
+SUDO = "sudo -n -- "
+"""Goes before the command of a user other than root: one simple command, so it covers it whole."""
 CHANNELS = 8
 """Commands at once on one connection: OpenSSH allows ten (MaxSessions)."""
+ASIDE = 2
+"""The other two are for people's commands, so that these never hold up a job."""
+CROWDED = 8
+"""How often a command is offered to a server that has no room: OpenSSH counts those just ended."""
+CROWDED = 10
+"""How often a command that found no room is offered again: OpenSSH counts those just ended."""
 OUTPUT_LIMIT = 32 * 1024 * 1024
 """Bytes that a command may print; more is a fault of ours and must not take the daemon's memory."""
 
@@ -52,7 +62,9 @@ class Link:
         self._gate = gate
         self._sockets = sockets
         self._channels = asyncio.Semaphore(CHANNELS)
+        self._aside = asyncio.Semaphore(ASIDE)
         self._connection: asyncssh.SSHClientConnection | None = None
+        self._before = ""
         self._dialling: asyncio.Task[asyncssh.SSHClientConnection] | None = None
         self._tunnels: dict[tuple[str, int], Path] = {}
         self._opening = asyncio.Lock()
@@ -69,19 +81,19 @@ class Link:
             self._dialling.add_done_callback(_seen)
         return await asyncio.shield(self._dialling)
 
-    async def run(self, line: str, stdin: bytes) -> Answer:
-        """Run a command line to its end.
+    async def run(self, line: str, stdin: bytes, taken: Taken | None = None) -> Answer:
+        """Run a command line to its end. With `taken` what it prints goes there as it comes.
 
         Lost before it was sent, it is sent once more on a fresh connection; lost after that, it is
         `ProviderUnavailable`: it may have run.
         """
-        async with self._channels:
+        async with self._channels if taken is None else self._aside:
             try:
-                return await self._run(line, stdin)
+                return await self._run(line, stdin, taken)
             except _NotSent:
                 pass
             try:
-                return await self._run(line, stdin)
+                return await self._run(line, stdin, taken)
             except _NotSent as lost:
                 raise ProviderUnavailable(
                     f"the connection to {self._server} is lost again and again: {lost}"
@@ -118,7 +130,9 @@ class Link:
 
     async def _dial(self) -> asyncssh.SSHClientConnection:
         async with self._gate:
-            connection = await dial(self._server, await self._lookup(self._server))
+            endpoint = await self._lookup(self._server)
+            connection = await dial(self._server, endpoint)
+        self._before = "" if endpoint.user == "root" else SUDO
         self._forget_tunnels()
         self._connection = connection
         return connection
@@ -128,11 +142,11 @@ class Link:
             path.unlink(missing_ok=True)
         self._tunnels.clear()
 
-    async def _run(self, line: str, stdin: bytes) -> Answer:
+    async def _run(self, line: str, stdin: bytes, taken: Taken | None) -> Answer:
         connection = await self.connection()
-        capture = _Capture()
+        capture = _Capture(taken)
         try:
-            channel, _ = await connection.create_session(lambda: capture, line, encoding=None)
+            channel = await _open(connection, capture, self._before + line)
         except (asyncssh.Error, OSError) as error:
             if capture.opened:
                 raise self._lost(error) from error
@@ -170,10 +184,24 @@ class Link:
         )
 
 
+async def _open(
+    connection: asyncssh.SSHClientConnection, capture: _Capture, line: str
+) -> asyncssh.SSHClientChannel[bytes]:
+    """A channel with the command on it. One that is refused has not been sent."""
+    for turn in range(CROWDED):
+        with contextlib.suppress(asyncssh.ChannelOpenError):
+            channel, _ = await connection.create_session(lambda: capture, line, encoding=None)
+            return channel
+        await asyncio.sleep(0.01 * 2**turn)
+    channel, _ = await connection.create_session(lambda: capture, line, encoding=None)
+    return channel
+
+
 class _Capture(asyncssh.SSHClientSession[bytes]):
     """Collects what a command prints. `opened` says that the command may have been sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, taken: Taken | None) -> None:
+        self._taken = taken
         self.stdout = bytearray()
         self.stderr = bytearray()
         self.size = 0
@@ -186,6 +214,9 @@ class _Capture(asyncssh.SSHClientSession[bytes]):
         self._channel = chan
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
+        if self._taken is not None:
+            self._taken.add(data, error=datatype is not None)
+            return
         self.size += len(data)
         if self.size > OUTPUT_LIMIT:
             if self._channel is not None:

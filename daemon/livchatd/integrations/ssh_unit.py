@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from livchat.errors import CommandFailed, ProviderUnavailable, TimedOut
@@ -42,8 +42,14 @@ class Unit:
     """One transient unit on one server."""
 
     def __init__(
-        self, shell: Runner, name: str, on_line: Callable[[str], None], poll: float
+        self,
+        shell: Runner,
+        name: str,
+        on_line: Callable[[str], None],
+        on_start: Callable[[], Awaitable[None]],
+        poll: float,
     ) -> None:
+        self._on_start = on_start
         self._shell = shell
         self._name = name
         self._log = f"/var/log/livchat/{name}.log"
@@ -108,6 +114,7 @@ class Unit:
         if state["LoadState"] == "not-found":
             if self._started:
                 return state
+            await self._on_start()
             await self._start(argv, environment)
             state = await self._state()
         self._started = True

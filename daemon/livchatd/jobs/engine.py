@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,10 +16,11 @@ from livchat.errors import Conflict
 from livchat.wire.jobs import ENDED, JobStatus, StepStatus
 from livchatd.database import Database, Transaction, now
 from livchatd.jobs import claims as claims_table
-from livchatd.jobs import table
+from livchatd.jobs import table, tidy
 from livchatd.jobs.claims import Claim, Claims
 from livchatd.jobs.durations import Durations
 from livchatd.jobs.feed import Event, Feed
+from livchatd.jobs.ids import Ids
 from livchatd.jobs.lines import Lines
 from livchatd.jobs.live import Live, LiveStep
 from livchatd.jobs.record import Recorder, first_event
@@ -33,7 +33,8 @@ logger = logging.getLogger(__name__)
 
 TICK = 0.25
 """Seconds between looks at the progress of running steps."""
-RETENTION = timedelta(days=90)
+HEARTBEAT = 60
+"""Ticks between two heartbeats of the streams: 15 s."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,8 @@ class Engine:
         self._live: dict[str, Live] = {}
         self._ticker: asyncio.Task[None] | None = None
         self._stopping = False
+        self._tidying: asyncio.Task[None] | None = None
+        self._ids = Ids()
         self.claims = Claims(database)
 
     async def start(self) -> None:
@@ -108,8 +111,9 @@ class Engine:
         """Stop the work without ending the jobs: they go on at the next start."""
         self._stopping = True
         self.feed.close()
-        if self._ticker is not None:
-            self._ticker.cancel()
+        for task in (self._ticker, self._tidying):
+            if task is not None:
+                task.cancel()
         tasks = {live.task for live in self._live.values() if live.task is not None}
         for live in self._live.values():
             if live.task is not None:
@@ -155,12 +159,13 @@ class Engine:
         live.force = live.force or force
         if not live.cancel_requested:
             live.cancel_requested = True
-            if live.status is JobStatus.QUEUED:
+            if live.status is JobStatus.QUEUED and live.task is None:
                 await self._withdraw(live)
             else:
                 await self._recorder.change(live, [], {"cancel_requested": True})
         for task in list(live.workers):
             task.cancel()
+        live.ring()
         return self.job(job_id)
 
     async def prune(self, older_than: timedelta, status: str | None = None) -> int:
@@ -168,7 +173,7 @@ class Engine:
         before = (datetime.now(UTC) - older_than).isoformat(timespec="microseconds")[:-6] + "Z"
         gone = await self._database.write(lambda tx: table.prune(tx, before, status))
         for tally in gone:
-            self._recorder.tallies[tally] -= 1
+            self._recorder.add(tally, -1)
         return len(gone)
 
     def job(self, job_id: str) -> dict[str, Any]:
@@ -178,13 +183,7 @@ class Engine:
     async def jobs(self, want: JobFilter) -> tuple[str, int, int | None]:
         """A page as JSON text, the number of all that match, and where the next page begins."""
         await self._recorder.counted.wait()
-        total = sum(
-            count
-            for (kind, status, server), count in self._recorder.tallies.items()
-            if want.type in {None, kind}
-            and want.status in {None, status}
-            and want.server in {None, server}
-        )
+        total = self._recorder.tallies[want.type, want.status, want.server]
         if not total:
             return "[]", 0, None
         page, more = table.read_jobs(self._database.reader, want)
@@ -248,7 +247,7 @@ class Engine:
             LiveStep(i, key, step.title, self.durations.expected(key, variant, step.usually * pace))
             for i, (key, step) in enumerate(plan.items())
         ]
-        job_id = f"job_{datetime.now(UTC):%Y%m%d_%H%M%S}_{secrets.token_hex(6)}"
+        job_id = self._ids.make()
         learnt = workflow.learnt()
         live = Live(job_id, name, workflow, params, learnt, plan, steps, server, variant, job_id)
         live.saved = learnt.model_dump_json()
@@ -322,8 +321,6 @@ class Engine:
 
     async def _withdraw(self, live: Live) -> None:
         """End a job that has not begun."""
-        if live.task is not None:
-            return
         live.status = JobStatus.CANCELLED
         for step in live.steps:
             if step.status is StepStatus.PENDING:
@@ -354,6 +351,11 @@ class Engine:
         while True:
             await asyncio.sleep(TICK)
             passed += 1
+            if passed % HEARTBEAT == 0:
+                self.feed.beat()
+            if passed % tidy.EVERY == tidy.FIRST:
+                work = tidy.tidy(self._database, self.claims, self.prune)
+                self._tidying = asyncio.create_task(work)
             for live in list(self._live.values()):
                 if live.status is not JobStatus.RUNNING:
                     continue

@@ -113,6 +113,10 @@ class Live:
     task: asyncio.Task[None] | None = None
     workers: dict[asyncio.Task[None], LiveStep] = field(default_factory=dict)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    bell: asyncio.Future[None] | None = None
+    """Rung when a step has ended, or the job is to be cancelled."""
+    abandoned: list[LiveStep] = field(default_factory=list)
+    """Steps that were given up while they were at work: they may have gone on."""
     weight: float = 0.0
     changed: list[LiveStep] = field(default_factory=list)
     """Steps that ended and are not written yet: they go with the next change."""
@@ -121,9 +125,10 @@ class Live:
     def __post_init__(self) -> None:
         self.weight = sum(step.expected for step in self.steps)
 
-    def of(self, key: str) -> LiveStep:
-        """A step by its key."""
-        return next(step for step in self.steps if step.key == key)
+    def ring(self, _: object = None) -> None:
+        """Wake whoever waits for the steps."""
+        if self.bell is not None and not self.bell.done():
+            self.bell.set_result(None)
 
     def ready(self) -> list[LiveStep]:
         """Steps that may begin now."""

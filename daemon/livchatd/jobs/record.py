@@ -7,7 +7,10 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
+
+from pydantic_core import to_json
 
 from livchat.errors import StorageFull
 from livchat.wire.jobs import JobStatus
@@ -34,11 +37,11 @@ _COLUMNS = frozenset(
     }
 )
 _JSON = frozenset({"result", "left_behind"})
-_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 PATIENCE = 1.0
 """Seconds between tries to write while the disk is full."""
 
-Tally = tuple[str, str, str | None]
+Tally = tuple[str | None, str | None, str | None]
+"""Type, status and server; None stands for all."""
 
 
 class Recorder:
@@ -58,7 +61,8 @@ class Recorder:
             found = table.tallies(tx.connection)
 
             def arrived() -> None:
-                self.tallies.update(found)
+                for tally, count in found.items():
+                    self.add(tally, count)
                 self.counted.set()
 
             tx.after.append(arrived)
@@ -68,8 +72,14 @@ class Recorder:
     def moved(self, live: Live, before: JobStatus | None, after: JobStatus) -> None:
         """Keep the count of jobs; called in the order of commits."""
         if before is not None:
-            self.tallies[live.type, before.value, live.server] -= 1
-        self.tallies[live.type, after.value, live.server] += 1
+            self.add((live.type, before.value, live.server), -1)
+        self.add((live.type, after.value, live.server), 1)
+
+    def add(self, tally: Tally, count: int) -> None:
+        """Count jobs in every filter that they match, so that each total is one look-up."""
+        kind, status, server = tally
+        for key in product({kind, None}, {status, None}, {server, None}):
+            self.tallies[key] += count
 
     async def change(
         self,
@@ -101,11 +111,15 @@ class Recorder:
         self.database.post(self._write(live, steps, fields, "progress", ()))
 
     def log(self, live: Live, line: dict[str, Any]) -> None:
-        """Record a line without waiting; later changes of the job come after it."""
+        """Record a line, with what was learnt before it, without waiting; later changes follow."""
         body = _dump({"at": line["timestamp"], "log": line})
-        n, job_id = live.n, live.job_id
+        n, job_id, learnt = live.n, live.job_id, live.learnt.model_dump_json()
+        # Not noted as saved: nobody would know if the disk was full.
+        unsaved = learnt != live.saved
 
         def write(tx: Transaction) -> None:
+            if unsaved:
+                table.change_job(tx, n, {"learnt": learnt})
             events = table.add_events(tx, n, job_id, [("log", body)])
             tx.after.append(lambda: self.feed.publish(events))
 
@@ -120,8 +134,8 @@ class Recorder:
         """Make what was learnt durable."""
         text = live.learnt.model_dump_json()
         if text != live.saved:
-            live.saved = text
             await self.database.write(lambda tx: table.change_job(tx, live.n, {"learnt": text}))
+            live.saved = text
 
     def _write(
         self,
@@ -140,7 +154,7 @@ class Recorder:
         if "cancel_requested" in derived:
             columns["cancel_requested"] = int(derived["cancel_requested"])
         learnt = live.learnt.model_dump_json()
-        if learnt != live.saved:
+        if kind != "progress" and learnt != live.saved:
             live.saved = columns["learnt"] = learnt
         events = [(_kind(kind), _dump({"at": at, "step": step.wire()})) for step in steps[:-1]]
         last = {"at": at, "job": derived, **({"step": steps[-1].wire()} if steps else {})}
@@ -177,4 +191,4 @@ def _kind(kind: str) -> str:
 
 
 def _dump(data: dict[str, Any]) -> str:
-    return _ENCODE(data)
+    return to_json(data).decode()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from livchat.errors import LivChatError
@@ -58,10 +59,10 @@ async def undo(
     undone = any(s.status is StepStatus.UNDONE for s in live.steps)
     left: dict[str, list[str]] = {}
     for step in reversed(did):
-        if live.plan[step.key].inside in undoable:
+        if not undoable.isdisjoint(_around(live, step)):
             continue
         run = StepRun(live, step, recorder, redact)
-        inside = [s for s in did if live.plan[s.key].inside == step.key]
+        inside = [s for s in did if step.key in _around(live, s)]
         if step.key in undoable and not live.force and await _undo_one(live, step, run):
             undone = True
             await _gone(live, recorder, step, inside)
@@ -70,6 +71,7 @@ async def undo(
         if step.key in undoable:
             left.update((s.key, _leaves(live, s, run)) for s in inside)
     remains = [words for step in live.steps for words in left.get(step.key, [])]
+    remains += [f"'{step.title}' was given up while it was at work" for step in live.abandoned]
     return Undo(_rollback(chosen, remains, undone=undone, everything=everything), remains)
 
 
@@ -83,11 +85,37 @@ def _rollback(
     return Rollback.CLEAN
 
 
+async def halt(live: Live, recorder: Recorder, redact: Callable[[str], str]) -> None:
+    """Stop what interrupted steps left at work, now or before a crash.
+
+    What is inside a thing that will be undone goes with it.
+    """
+    did = {step.key for step in _did(live)}
+    for step in _did(live):
+        plan = live.plan[step.key]
+        if step.status is StepStatus.COMPLETED or step in live.abandoned:
+            continue
+        if type(plan).halt is Step.halt:
+            continue
+        if live.cancel_requested and not did.isdisjoint(_around(live, step)):
+            continue
+        run = StepRun(live, step, recorder, redact)
+        if not await _patiently(live, step, run, partial(plan.halt, run)):
+            live.abandoned.append(step)
+
+
 async def _undo_one(live: Live, step: LiveStep, run: StepRun) -> bool:
-    """Undo one step, with patience for what passes; whether it is undone."""
+    """Undo one step; whether it is undone."""
+    return await _patiently(live, step, run, lambda: live.plan[step.key].undo(run))
+
+
+async def _patiently(
+    live: Live, step: LiveStep, run: StepRun, work: Callable[[], Coroutine[Any, Any, None]]
+) -> bool:
+    """Do it, with patience for what passes; whether it is done."""
     for tries in range(1, TRIES + 1):
         try:
-            return await _bounded(live, live.plan[step.key].undo(run))
+            return await _bounded(live, work())
         except (LivChatError, TimeoutError) as error:
             run.log(f"cannot undo this yet: {error}", "warning")
             passing = isinstance(error, TimeoutError) or error.transient
@@ -121,6 +149,16 @@ async def _gone(live: Live, recorder: Recorder, step: LiveStep, inside: list[Liv
         one.status = StepStatus.UNDONE
         one.completed_at = now()
     await recorder.change(live, [*inside, step], {}, kind="step")
+
+
+def _around(live: Live, step: LiveStep) -> set[str]:
+    """The keys of the steps that this one is inside of, from the nearest outwards."""
+    found: set[str] = set()
+    key = live.plan[step.key].inside
+    while key is not None and key in live.plan:
+        found.add(key)
+        key = live.plan[key].inside
+    return found
 
 
 def _did(live: Live) -> list[LiveStep]:

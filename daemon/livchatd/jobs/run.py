@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from typing import Any
 
+from livchat.wire.jobs import ENDED
 from livchatd.database import now
 from livchatd.jobs.live import Live, LiveStep
 from livchatd.jobs.record import Recorder
@@ -49,10 +51,14 @@ class StepRun:
 
     async def save(self) -> None:
         """Make what has been learnt durable now."""
+        if self._live.ended.is_set():
+            raise asyncio.CancelledError
         await self._recorder.save(self._live)
 
     def log(self, message: str, level: str = "info") -> None:
         """Add lines to the job's log, under this step."""
+        if self._live.status in ENDED:
+            return  # given up, and still at work: nothing comes after the end
         for text in clean(self._redact(message)):
             line = {"timestamp": now(), "level": level, "step": self._step.title, "message": text}
             self._recorder.log(self._live, line)

@@ -15,11 +15,18 @@ from livchatd.database import now
 from livchatd.jobs.durations import Durations
 from livchatd.jobs.live import Live, LiveStep, begin
 from livchatd.jobs.record import Recorder
-from livchatd.jobs.rollback import Undo, undo
+from livchatd.jobs.rollback import Undo, halt, undo
 from livchatd.jobs.run import StepRun
 from livchatd.jobs.step import Recovery, Retry, Step
 
 logger = logging.getLogger(__name__)
+
+
+SETTLING = 300.0
+"""Seconds that putting records right may take."""
+SETTLING_BY_FORCE = 3.0
+GRACE = 1.0
+"""Seconds that interrupted steps have, at least, before a person's force gives them up."""
 
 
 class NeedsPerson(LivChatError):
@@ -74,7 +81,9 @@ class Runner:
                     break
                 for step in begun:
                     work = self._work(live, step, resumed=step in again)
-                    live.workers[asyncio.create_task(work)] = step
+                    task = asyncio.create_task(work)
+                    task.add_done_callback(live.ring)
+                    live.workers[task] = step
                 again, fields = [], {}
                 failed = await self._wait(live)
         finally:
@@ -91,9 +100,11 @@ class Runner:
 
     async def _wait(self, live: Live) -> LiveStep | None:
         """Wait until steps end; note those that did, and return one that failed."""
-        done, _ = await asyncio.wait(live.workers, return_when=asyncio.FIRST_COMPLETED)
+        if not live.cancel_requested and not any(task.done() for task in live.workers):
+            live.bell = asyncio.get_running_loop().create_future()
+            await live.bell
         failed: LiveStep | None = None
-        for task in done:
+        for task in [task for task in live.workers if task.done()]:
             step = live.workers.pop(task)
             error = None if task.cancelled() else task.exception()
             if task.cancelled():
@@ -136,6 +147,7 @@ class Runner:
         """Undo what is to be undone, settle, and write the end."""
         back = Undo()
         if live.cancel_requested or failed is not None:
+            await halt(live, self._recorder, self._redact)
             lane = None if live.cancel_requested or failed is None else live.plan[failed.key].lane
             everything = live.cancel_requested
             back = await undo(live, self._recorder, self._redact, lane=lane, everything=everything)
@@ -166,7 +178,8 @@ class Runner:
     ) -> None:
         if live.workflow.settle is not None:
             try:
-                await live.workflow.settle(live.params, live.learnt, status)
+                async with asyncio.timeout(SETTLING_BY_FORCE if live.force else SETTLING):
+                    await live.workflow.settle(live.params, live.learnt, status)
             except Exception:
                 logger.exception("job %s: could not settle", live.job_id)
         before, live.status = live.status, status
@@ -231,16 +244,26 @@ def _asked_to_stop(live: Live) -> bool:
 
 
 async def _stop(live: Live) -> None:
-    """Interrupt the steps at work and wait until they have stopped."""
+    """Interrupt the steps at work and wait until they have stopped, or a person gives them up."""
+    for task in live.workers:
+        task.cancel()
     while live.workers:
-        for task in live.workers:
-            task.cancel()
-        await asyncio.wait(live.workers)
-        for task in [task for task in live.workers if task.done()]:
+        done, _ = await asyncio.wait(live.workers, timeout=GRACE)
+        for task in done:
             step = live.workers.pop(task)
             if not task.cancelled() and task.exception() is None:
                 step.completed_at = now()
                 live.changed.append(step)
+        if live.force and not done:
+            _abandon(live)
+
+
+def _abandon(live: Live) -> None:
+    """Wait no more for the steps at work; what they do from now on is nobody's concern."""
+    for task, step in live.workers.items():
+        live.abandoned.append(step)
+        task.add_done_callback(lambda task: task.cancelled() or task.exception())
+    live.workers.clear()
 
 
 def _mark_interrupted(live: Live) -> None:

@@ -15,7 +15,7 @@ from livchat.wire.jobs import JobStatus
 class Learnt(BaseModel):
     """What the steps of a job found out and later steps need; durable, without secrets."""
 
-    model_config = ConfigDict(validate_assignment=True, extra="forbid")
+    model_config = ConfigDict(validate_assignment=True, extra="forbid", defer_build=True)
 
 
 P = TypeVar("P", bound=BaseModel)
@@ -105,6 +105,9 @@ class Step(Generic[L_contra]):
 
     async def undo(self, run: Run[L_contra]) -> None:
         """Take it back. Looks at the world first: it may be half done, or gone."""
+
+    async def halt(self, run: Run[L_contra]) -> None:
+        """Stop what an interrupted apply left at work, before anything is undone."""
 
     def leaves(self, run: Run[L_contra]) -> list[str]:  # noqa: ARG002
         """What remains, in a person's words, if this step is not undone."""

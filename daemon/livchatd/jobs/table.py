@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from livchat.errors import CursorGone, Invalid, NotFound
@@ -72,16 +73,13 @@ def add_job(tx: Transaction, columns: Mapping[str, Any], steps: Iterable[LiveSte
 
 def change_job(tx: Transaction, n: int, changes: Mapping[str, Any]) -> None:
     """Change columns of a job."""
-    names = ", ".join(f"{name} = ?" for name in changes)
-    tx.execute(
-        f"UPDATE jobs SET {names} WHERE n = ?",
-        (*changes.values(), n),
-    )
+    tx.execute(_change_of(tuple(changes)), (*changes.values(), n))
 
 
 def change_steps(tx: Transaction, n: int, rows: Iterable[tuple[Any, ...]]) -> None:
     """Change steps, by their rows."""
-    tx.executemany(_CHANGE_STEP, [(*row, n) for row in rows])
+    for row in rows:
+        tx.execute(_CHANGE_STEP, (*row, n))
 
 
 def add_events(
@@ -89,7 +87,8 @@ def add_events(
 ) -> list[Event]:
     """Append events (type and body); as they will be told."""
     made = [Event(tx.next_seq(), n, job_id, kind, body) for kind, body in events]
-    tx.executemany(_ADD_EVENT, [(event.seq, n, event.type, event.body) for event in made])
+    for event in made:
+        tx.execute(_ADD_EVENT, (event.seq, n, event.type, event.body))
     return made
 
 
@@ -276,6 +275,11 @@ def new_columns(
         "owner": "livchatd",
         "version": version,
     }
+
+
+@cache
+def _change_of(names: tuple[str, ...]) -> str:
+    return f"UPDATE jobs SET {', '.join(f'{name} = ?' for name in names)} WHERE n = ?"
 
 
 def _where(want: JobFilter) -> tuple[list[str], list[Any]]:

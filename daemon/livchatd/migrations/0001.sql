@@ -39,7 +39,8 @@ CREATE TABLE jobs (
     version TEXT NOT NULL
 );
 CREATE INDEX jobs_by_status ON jobs (status, n);
-CREATE INDEX jobs_by_type ON jobs (type, status, n);
+CREATE INDEX jobs_by_type ON jobs (type, n);
+CREATE INDEX jobs_by_type_and_status ON jobs (type, status, n);
 CREATE INDEX jobs_by_server ON jobs (server, n) WHERE server IS NOT NULL;
 
 CREATE TABLE steps (

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from livchatd.sandbox import (
     commands_docker,
+    commands_exec,
     commands_packages,
     commands_stack,
     commands_system,
@@ -57,6 +58,8 @@ def reads_input(line: str) -> bool:
         return False
     if given[:1] == ["install"]:
         return "/dev/stdin" in given
+    if given[:1] == ["systemd-run"]:
+        return "--pipe" in given
     return given[:1] == ["docker"] and ("-" in given or "-i" in given)
 
 
@@ -81,6 +84,8 @@ def run(machine: Machine, given: list[str], stdin: str = "") -> Answer:
     if not given:
         return Answer()
     program, rest = given[0], given[1:]
+    if program == "systemd-run" and "--pipe" in rest:
+        return commands_exec.piped(machine, rest, stdin, words, _at_once)
     if program == "systemd-run":
         return commands_units.systemd_run(machine, rest, _at_once)
     missing = program == "docker" and not docker_command(

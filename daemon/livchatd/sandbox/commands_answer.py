@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Answer:
     """What a command prints, its exit code, and the simulated seconds that it takes.
 
-    `changed` says that the machine is not as it was before.
+    `changed` says that the machine is not as it was before. With `unit` it ends when that unit of
+    the machine does, and prints meanwhile: each text at its moment, on stderr if so marked.
     """
 
     stdout: str = ""
@@ -17,6 +18,8 @@ class Answer:
     code: int = 0
     seconds: float = 0.0
     changed: bool = False
+    unit: str | None = None
+    printed: tuple[tuple[float, str, bool], ...] = ()
 
 
 class NotSimulated(Exception):

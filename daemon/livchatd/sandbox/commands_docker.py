@@ -91,11 +91,14 @@ def _node(machine: Machine, given: list[str], _stdin: str) -> Answer:
         return Answer(
             printed(docker_api.node(held, held.swarm, machine.facts.cores, machine.memory))
         )
-    if exactly(given, "update", "--label-add", "*", "self"):
+    if exactly(given, "update", "--label-add", "*", "*"):
         machine.engine.manager()
+        # `self` is understood by `inspect` only.
+        if held.swarm is None or given[3] != held.swarm["node"]:
+            return fail(f"Error response from daemon: node {given[3]} not found")
         key, _, value = given[2].partition("=")
         held.labels[key] = value
-        return done("self\n")
+        return done(f"{given[3]}\n")
     raise NotSimulated("docker node")
 
 

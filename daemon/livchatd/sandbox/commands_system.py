@@ -8,6 +8,8 @@ from livchatd.sandbox.commands_answer import Answer, NotSimulated, done, exactly
 from livchatd.sandbox.machine import Machine
 
 _GIGABYTE = 1024**3
+_WEB = ("nginx", "apache2", "caddy")
+"""Packages whose programs take the web's ports as soon as they are there."""
 _UNITS = {"K": 1024, "M": 1024**2, "G": _GIGABYTE}
 _ZONE = re.compile(r"^(UTC|Etc/[\w+-]+|[A-Z]\w+/[\w+/-]+)$")
 
@@ -179,18 +181,22 @@ def _sysctl(machine: Machine, given: list[str], _stdin: str) -> Answer:
 
 
 def _ss(machine: Machine, given: list[str], _stdin: str) -> Answer:
-    if given != ["-Hltn"]:
+    if given not in (["-Hltn"], ["-Hltnp"]):
         raise _other("ss", given)
-    ports = {22} | {
-        port["PublishedPort"]
+    ports = {22: "sshd"} | {
+        port["PublishedPort"]: "dockerd"
         for task in machine.engine.containers()
         for port in task.service.spec.ports
     }
     if machine.engine.held.swarm is not None:
-        ports |= {2377, 7946}
+        ports |= {2377: "dockerd", 7946: "dockerd"}
+    ports |= {port: name for name in _WEB if name in machine.facts.packages for port in (80, 443)}
+    shown = given == ["-Hltnp"]
     return Answer(
         "".join(
-            f"LISTEN 0      128          0.0.0.0:{port}      0.0.0.0:*\n" for port in sorted(ports)
+            f"LISTEN 0      128          0.0.0.0:{port}      0.0.0.0:*"
+            + (f' users:(("{ports[port]}",pid=612,fd=3))\n' if shown else "\n")
+            for port in sorted(ports)
         )
     )
 

@@ -12,6 +12,9 @@ from aiohttp import web
 from livchatd.sandbox.faults import Handler
 from livchatd.sandbox.world import World
 
+BORN_WITH = frozenset({"postgres", "template0", "template1"})
+"""The databases that every PostgreSQL server has."""
+
 
 @dataclass
 class Places:
@@ -44,6 +47,7 @@ class Control:
                 web.get("/control/health", self.health),
                 web.get("/control/status", self.status),
                 web.get("/control/where/{ip}", self.where),
+                web.get("/control/machines/{name}", self.machine),
                 web.post("/control/reset", self.reset),
                 web.post("/control/stop", self.stop),
             ]
@@ -122,6 +126,36 @@ class Control:
                 "ssh_port": self._world.fleet.port(server.id) or self._places.closed,
                 "web_host": "127.0.0.1",
                 "web_port": self._places.front,
+            }
+        )
+
+    async def machine(self, request: web.Request) -> web.Response:
+        """What is on one server: its units, its packages, and what its Docker holds."""
+        name = request.match_info["name"]
+        found = (server for server in self._world.state.servers.values() if server.name == name)
+        server = next(found, None)
+        machine = self._world.fleet.machine(server.id) if server else None
+        if machine is None:
+            return _refuse(404, f"no server is called {name}")
+        stacks, held = machine.stacks(), machine.dump()
+        engine, facts = held["engine"], held["facts"]
+        return web.json_response(
+            {
+                "units": [{"name": unit["name"], "ended": unit["ended"]} for unit in held["units"]],
+                "packages": sorted(facts["packages"]),
+                "swap": facts["swap"],
+                "swarm": engine["swarm"] is not None,
+                "networks": sorted(engine["networks"]),
+                "secrets": sorted(engine["secrets"]),
+                "volumes": sorted(engine["volumes"]),
+                "databases": sorted(
+                    name
+                    for volume in engine["volumes"].values()
+                    for name in (volume["cluster"] or {"databases": ()})["databases"]
+                    if name not in BORN_WITH
+                ),
+                "images": sorted(engine["images"]),
+                "stacks": stacks,
             }
         )
 

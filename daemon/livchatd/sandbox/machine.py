@@ -134,6 +134,8 @@ class Machine:
         """Let what is due happen: units print and end, stacks are deployed, updates judged."""
         now = self.clock.now()
         moved = [self._advance(unit, now) for unit in self.units.values()]
+        for unit in [each for each in self.units.values() if each.ended and not each.remains]:
+            del self.units[unit.name]
         moved.append(self.portainer.settle(self.engine, self.clock))
         moved.append(self.engine.settle())
         if any(moved):

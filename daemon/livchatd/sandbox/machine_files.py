@@ -37,6 +37,7 @@ class Files:
             f'PRETTY_NAME="{title}"\nNAME="{title.split()[0]}"\nVERSION_ID="{version}"\n'
             f"VERSION_CODENAME={code_name}\nID={distribution}\n",
         )
+        files.write("/proc/1/comm", "systemd\n")
         files.write("/etc/hostname", hostname + "\n")
         files.write("/etc/hosts", f"127.0.0.1 localhost\n127.0.1.1 {hostname}\n")
         files.write("/etc/fstab", "/dev/sda1 / ext4 discard,errors=remount-ro 0 1\n")

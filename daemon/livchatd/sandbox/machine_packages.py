@@ -40,6 +40,7 @@ _KNOWN = {
     "iptables",
     "jq",
     "logrotate",
+    "nginx",
     "nftables",
     "runc",
     "tini",

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from livchatd.sandbox import commands
+from livchatd.sandbox.accounts import Account, accounts
+from livchatd.sandbox.commands_answer import Answer
 from livchatd.sandbox.machine import Machine
 from livchatd.sandbox.portainer import PortainerSite
 
@@ -44,6 +46,8 @@ _SESSIONS = 10
 _LATENCY = 0.2
 """Simulated seconds for a command to go there and back: 20 ms at the default scale."""
 _CHUNK = 65536
+_LOOK = 0.02
+"""Seconds between looks at a unit whose output is waited for."""
 
 
 def _host_key(user_data: str) -> asyncssh.SSHKey:
@@ -71,11 +75,11 @@ class SshHost:
         """Listen; answers the port. The host key stays the same from start to start."""
         facts = self.machine.facts
         key = await asyncio.to_thread(self._key)
-        authorized = [asyncssh.import_public_key(line) for line in facts.authorized_keys]
+        allowed = accounts(facts.user_data, facts.authorized_keys)
         self._listener = await asyncssh.listen(
             "127.0.0.1",
             0,
-            server_factory=lambda: _Connection(self, authorized),
+            server_factory=lambda: _Connection(self, allowed),
             server_host_keys=[key],
             password_auth=False,
             kbdint_auth=False,
@@ -157,9 +161,10 @@ async def _pump(reader: Any, writer: Any) -> None:
 class _Connection(asyncssh.SSHServer):
     """One client. Sessions beyond OpenSSH's MaxSessions are refused."""
 
-    def __init__(self, host: SshHost, authorized: list[asyncssh.SSHKey]) -> None:
+    def __init__(self, host: SshHost, allowed: dict[str, Account]) -> None:
         self._host = host
-        self._authorized = authorized
+        self._allowed = allowed
+        self._account = allowed["root"]
         self._sessions = 0
         self._connection: asyncssh.SSHServerConnection | None = None
 
@@ -174,21 +179,23 @@ class _Connection(asyncssh.SSHServer):
         if self._connection is not None:
             self._connection.abort()
 
-    def begin_auth(self, _username: str) -> bool:
+    def begin_auth(self, username: str) -> bool:
+        self._account = self._allowed.get(username, Account(username, ()))
         return True
 
     def public_key_auth_supported(self) -> bool:
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return username == "root" and key in self._authorized
+        lines = self._account.keys if username == self._account.name else ()
+        return key in [asyncssh.import_public_key(line) for line in lines]
 
     def session_requested(self) -> Any:
         if self._connection is None or self._sessions >= _SESSIONS:
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "open failed")
         self._sessions += 1
         return self._connection.create_server_channel(encoding=None), _Session(
-            self._host, self._end
+            self._host, self._account, self._end
         )
 
     def _end(self) -> None:
@@ -205,11 +212,13 @@ class _Connection(asyncssh.SSHServer):
 class _Session(asyncssh.SSHServerSession[bytes]):
     """One command: no shell, no terminal, no subsystem."""
 
-    def __init__(self, host: SshHost, ended: Callable[[], None]) -> None:
+    def __init__(self, host: SshHost, account: Account, ended: Callable[[], None]) -> None:
         self._host = host
+        self._account = account
         self._ended = ended
         self._channel: asyncssh.SSHServerChannel[bytes] | None = None
         self._line = ""
+        self._refused: Answer | None = None
         self._given = bytearray()
         self._waits = False
         self._task: asyncio.Task[None] | None = None
@@ -223,7 +232,11 @@ class _Session(asyncssh.SSHServerSession[bytes]):
             self._task.cancel()
 
     def exec_requested(self, command: str) -> bool:
-        self._line = command
+        line = self._account.as_root(command)
+        if isinstance(line, Answer):
+            self._refused = line
+        else:
+            self._line = line
         return True
 
     def session_started(self) -> None:
@@ -246,11 +259,35 @@ class _Session(asyncssh.SSHServerSession[bytes]):
 
     async def _answer(self) -> None:
         await self._host.clock.sleep(_LATENCY / 2)
-        found = commands.answer(self._host.machine, self._line, bytes(self._given))
+        machine, given = self._host.machine, bytes(self._given)
+        found = self._refused or commands.answer(machine, self._line, given)
         await self._host.clock.sleep(_LATENCY / 2 + found.seconds)
+        if found.unit is not None:
+            await self._follow(found, found.unit)
         channel = self._channel
         if channel is None or channel.is_closing():
             return
         channel.write(found.stdout.encode(errors="surrogateescape"))
         channel.write_stderr(found.stderr.encode(errors="surrogateescape"))
         channel.exit(found.code)
+
+    async def _follow(self, found: Answer, unit: str) -> None:
+        """Print what a unit prints when it does, until it has ended or was stopped."""
+        for at, text, error in found.printed:
+            if not await self._reached(at, unit):
+                return
+            channel, data = self._channel, text.encode(errors="surrogateescape")
+            if channel is None or channel.is_closing():
+                return
+            (channel.write_stderr if error else channel.write)(data)
+        while unit in self._host.machine.units:
+            await asyncio.sleep(_LOOK)
+            self._host.machine.settle()
+
+    async def _reached(self, moment: float, unit: str) -> bool:
+        """Whether the unit still ran at that moment."""
+        while (left := moment - self._host.clock.now()) > 0:
+            if unit not in self._host.machine.units:
+                return False
+            await asyncio.sleep(min(left, _LOOK))
+        return True

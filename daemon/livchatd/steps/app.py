@@ -40,7 +40,6 @@ class AppStep(Step[AppsLearnt]):
         return await self.tools.shell(self.place.server)
 
 
-@dataclass(frozen=True, kw_only=True)
 class MakeSecrets(AppStep):
     """Also writes the app down, with the databases in Redis that are its own from now on."""
 
@@ -85,7 +84,6 @@ class MakeSecrets(AppStep):
             await self.tools.inventory.remove_app(self.place.server, self.order.app_name)
 
 
-@dataclass(frozen=True, kw_only=True)
 class PrepareDatabases(AppStep):
     usually: ClassVar[float] = 1.0
     attempts: ClassVar[int] = 8
@@ -126,7 +124,6 @@ class PrepareDatabases(AppStep):
         return [f"{thing} on {self.place.server}" for thing in made]
 
 
-@dataclass(frozen=True, kw_only=True)
 class DeployApp(AppStep):
     usually: ClassVar[float] = 20.0
     deadline: ClassVar[float] = 3_600.0
@@ -214,7 +211,6 @@ class DeployApp(AppStep):
                 return
 
 
-@dataclass(frozen=True, kw_only=True)
 class AwaitApp(AppStep):
     usually: ClassVar[float] = 12.0
     deadline: ClassVar[float] = 2_400.0
@@ -245,7 +241,6 @@ class AwaitApp(AppStep):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
 class RecordApp(AppStep):
     usually: ClassVar[float] = 0.05
 

@@ -12,20 +12,22 @@ from typing import Any, ClassVar
 from livchat.errors import CommandFailed, ProviderError
 from livchatd.integrations.ssh import Shell
 from livchatd.jobs.step import Retry, Run, Step
-from livchatd.steps.learnt import Ledger
+from livchatd.steps.learnt import Ledger, make_note
 from livchatd.steps.system import SystemStep
 from livchatd.steps.tools import Tools
+from livchatd.steps.units import JobUnit, halt_units
 
 SETTINGS = "/etc/docker/daemon.json"
 OURS: dict[str, Any] = {"log-driver": "local", "log-opts": {"max-size": "10m", "max-file": "3"}}
 """Logs that rotate: without a limit they fill the disk."""
 APT = ("apt-get", "-o", "DPkg::Lock::Timeout=300")
 QUIET = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_MODE": "a"}
+UPDATE, INSTALL = "apt-update", "apt-install"
+"""The units of the installation."""
 VERSION = ("docker", "version", "--format", "{{.Server.Version}}")
 _COUNT = re.compile(r"(\d+) newly installed")
 
 
-@dataclass(frozen=True, kw_only=True)
 class ConfigureDocker(SystemStep):
     @property
     def title(self) -> str:
@@ -56,7 +58,6 @@ class ConfigureDocker(SystemStep):
         return found
 
 
-@dataclass(frozen=True, kw_only=True)
 class InstallDocker(SystemStep):
     usually: ClassVar[float] = 25.0
     deadline: ClassVar[float] = 1_800.0
@@ -66,17 +67,20 @@ class InstallDocker(SystemStep):
         return "Install Docker"
 
     async def check(self, run: Run[Ledger]) -> bool:
+        if JobUnit(run, INSTALL).begun:
+            return False
         shell = await self.tools.shell(self.order.name)
         return await shell.succeeds(*VERSION)
 
     async def apply(self, run: Run[Ledger]) -> None:
         shell = await self.tools.shell(self.order.name)
-        await shell.run("dpkg", "--configure", "-a", timeout=600, check=False)
+        packages = await _packages(shell)
+        install = ("install", "-y", "--no-install-recommends", *packages)
         try:
-            await self._apt(shell, run, "update", ("update",))
-            packages = await _packages(shell)
-            install = ("install", "-y", "--no-install-recommends", *packages)
-            await self._apt(shell, run, "install", install)
+            if not JobUnit(run, INSTALL).begun:
+                await self._prepare(shell, run)
+                await make_note(run, "docker")
+            await self._apt(shell, run, INSTALL, install)
         except CommandFailed as error:
             # Mirrors that change while they are read, and locks held by the system's own updates.
             raise Retry(error.message, after=5) from error
@@ -94,20 +98,23 @@ class InstallDocker(SystemStep):
             hint=f"livchat server exec {self.order.name} -- journalctl -u docker -n 50",
         )
 
+    async def halt(self, run: Run[Ledger]) -> None:
+        await halt_units(run, self.tools, self.order.name)
+
     def leaves(self, run: Run[Ledger]) -> list[str]:
-        return [f"Docker on {self.order.name}"]
+        return [f"Docker on {self.order.name}"] if "docker" in run.learnt.made else []
+
+    async def _prepare(self, shell: Shell, run: Run[Ledger]) -> None:
+        if not JobUnit(run, UPDATE).begun:
+            # It has nothing to do where dpkg was not interrupted.
+            await shell.run("dpkg", "--configure", "-a", timeout=600, check=False)
+        await self._apt(shell, run, UPDATE, ("update",))
 
     async def _apt(
         self, shell: Shell, run: Run[Ledger], part: str, arguments: tuple[str, ...]
     ) -> None:
-        await shell.unit(
-            f"livchat-{run.job_id}-apt-{part}",
-            *APT,
-            *arguments,
-            on_line=_counted(run),
-            timeout=800,
-            environment=QUIET,
-        )
+        unit = JobUnit(run, part, _counted(run))
+        await unit.run(shell, *APT, *arguments, timeout=800, environment=QUIET)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,22 +134,18 @@ class PullImages(Step[Ledger]):
         return f"Fetch {self.words}"
 
     async def check(self, run: Run[Ledger]) -> bool:
-        return not await self._missing()
+        return not await self._missing(run)
 
     async def apply(self, run: Run[Ledger]) -> None:
-        shell, missing = await self.tools.shell(self.server), await self._missing()
+        shell, missing = await self.tools.shell(self.server), await self._missing(run)
         turns, done = asyncio.Semaphore(self.side_by_side), 0
 
         async def pull(image: str) -> None:
             nonlocal done
             async with turns:
                 try:
-                    await shell.unit(
-                        f"livchat-{run.job_id}-pull-{_plain(image)}",
-                        *("docker", "pull", "--quiet", image),
-                        on_line=run.log,
-                        timeout=1_500,
-                    )
+                    unit = _pulling(run, image)
+                    await unit.run(shell, "docker", "pull", "--quiet", image, timeout=1_500)
                 except CommandFailed as error:
                     run.log(f"{image} cannot be fetched yet: {error.message}", "warning")
             done += 1
@@ -152,13 +155,18 @@ class PullImages(Step[Ledger]):
             for image in missing:
                 group.create_task(pull(image))
 
-    async def _missing(self) -> list[str]:
+    async def halt(self, run: Run[Ledger]) -> None:
+        await halt_units(run, self.tools, self.server)
+
+    async def _missing(self, run: Run[Ledger]) -> list[str]:
+        """Images that are not there, or whose unit has yet to be attended to."""
         shell = await self.tools.shell(self.server)
         wanted: list[str] = await self.images()
         return [
             image
             for image in wanted
-            if not await shell.succeeds("docker", "image", "inspect", image)
+            if _pulling(run, image).begun
+            or not await shell.succeeds("docker", "image", "inspect", image)
         ]
 
 
@@ -172,12 +180,11 @@ async def _packages(shell: Shell) -> tuple[str, ...]:
 
 
 def _counted(run: Run[Ledger]) -> Callable[[str], None]:
-    """Log apt's lines, and count what it has unpacked and set up."""
+    """Count, by apt's lines, what it has unpacked and set up."""
     total, done = 0, 0
 
     def line(text: str) -> None:
         nonlocal total, done
-        run.log(text)
         found = _COUNT.search(text)
         total = 2 * int(found[1]) if found else total
         done += text.startswith(("Unpacking ", "Setting up "))
@@ -185,6 +192,10 @@ def _counted(run: Run[Ledger]) -> Callable[[str], None]:
             run.progress(min(done, total), total, "package steps")
 
     return line
+
+
+def _pulling(run: Run[Ledger], image: str) -> JobUnit:
+    return JobUnit(run, f"pull-{_plain(image)}")
 
 
 def _plain(image: str) -> str:

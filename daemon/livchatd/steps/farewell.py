@@ -16,13 +16,19 @@ from livchatd.steps.tools import Tools, labels
 
 @dataclass(frozen=True, kw_only=True)
 class FarewellStep(Step[RemovalLearnt]):
-    """A step of the deletion of a server. Each is happy with what is gone already."""
+    """A step of the deletion of a server. Each is happy with what is gone already.
 
+    `takes` is what it cannot give back, once it has begun.
+    """
+
+    takes: ClassVar[str] = ""
     tools: Tools
     order: DeleteServerOrder
 
+    def leaves(self, run: Run[RemovalLearnt]) -> list[str]:
+        return [f"{self.order.name}, maybe without its {self.takes}"] if self.takes else []
 
-@dataclass(frozen=True, kw_only=True)
+
 class MarkServer(FarewellStep):
     usually: ClassVar[float] = 0.05
 
@@ -43,8 +49,8 @@ class MarkServer(FarewellStep):
         await settle_deletion(self.tools, self.order, run.learnt)
 
 
-@dataclass(frozen=True, kw_only=True)
 class RemoveServerNames(FarewellStep):
+    takes: ClassVar[str] = "names"
     usually: ClassVar[float] = 1.0
 
     @property
@@ -68,11 +74,12 @@ class RemoveServerNames(FarewellStep):
             run.log(f"{name} is gone")
 
     def leaves(self, run: Run[RemovalLearnt]) -> list[str]:
-        return run.learnt.left
+        record = self.tools.inventory.find(self.order.name)
+        return super().leaves(run) if record and record.zone_name else []
 
 
-@dataclass(frozen=True, kw_only=True)
 class DeleteMachine(FarewellStep):
+    takes: ClassVar[str] = "machine"
     usually: ClassVar[float] = 5.0
 
     @property
@@ -91,6 +98,13 @@ class DeleteMachine(FarewellStep):
         if await self._machine_id() is not None:
             raise ProviderError("the machine was deleted, but it is still there")
 
+    async def halt(self, run: Run[RemovalLearnt]) -> None:
+        provider, machine_id = self.tools.provider(self.order.provider), await self._machine_id()
+        machine = await provider.machine(machine_id) if machine_id else None
+        if machine is not None and machine.status == "deleting":
+            # The provider goes on with what it was asked for: see it through.
+            await provider.delete_machine(machine.id)
+
     async def _machine_id(self) -> str | None:
         """The machine that the inventory knows; before it knew one, the one with our labels."""
         provider = self.tools.provider(self.order.provider)
@@ -102,8 +116,8 @@ class DeleteMachine(FarewellStep):
         return found.id if found else None
 
 
-@dataclass(frozen=True, kw_only=True)
 class ReleaseAddress(FarewellStep):
+    takes: ClassVar[str] = "address"
     usually: ClassVar[float] = 1.0
 
     @property
@@ -121,7 +135,6 @@ class ReleaseAddress(FarewellStep):
             await provider.release_address(found.id)
 
 
-@dataclass(frozen=True, kw_only=True)
 class DeleteKey(FarewellStep):
     usually: ClassVar[float] = 0.5
 
@@ -133,7 +146,6 @@ class DeleteKey(FarewellStep):
         await self.tools.provider(self.order.provider).delete_key(labels(self.order.name))
 
 
-@dataclass(frozen=True, kw_only=True)
 class ForgetServer(FarewellStep):
     usually: ClassVar[float] = 0.1
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
@@ -22,7 +21,6 @@ def portainer_password(server: str) -> str:
     return f"portainer/{server}"
 
 
-@dataclass(frozen=True, kw_only=True)
 class DeployBase(SystemStep):
     """A stack that Portainer cannot bring up, since it is under Portainer."""
 
@@ -78,7 +76,6 @@ class DeployBase(SystemStep):
         return f"/var/lib/livchat/stacks/{self.stack}.yml"
 
 
-@dataclass(frozen=True, kw_only=True)
 class DeployTraefik(DeployBase):
     stack: ClassVar[str] = "traefik"
     usually: ClassVar[float] = 8.0
@@ -95,7 +92,6 @@ class DeployTraefik(DeployBase):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
 class DeployPortainer(DeployBase):
     stack: ClassVar[str] = "portainer"
     usually: ClassVar[float] = 10.0
@@ -116,7 +112,6 @@ class DeployPortainer(DeployBase):
         return all([await has_secret(shell, name) for name in rendered.docker_secrets])
 
 
-@dataclass(frozen=True, kw_only=True)
 class AwaitPortainer(SystemStep):
     usually: ClassVar[float] = 2.0
     within: ClassVar[float] = 180.0

@@ -50,7 +50,7 @@ class MakeKeys(Step[MachineLearnt]):
             await make_note(run, f"keys {name}")
         for key in (client_key(name), host_key(name)):
             if await self.tools.vault.get(key) is None:
-                made = await asyncio.to_thread(_generate)
+                made = await asyncio.to_thread(new_key)
                 await self.tools.vault.get_or_make(key, partial(str, made))
         private = await self.tools.vault.require(host_key(name))
         public = await asyncio.to_thread(public_line, private.get_secret_value())
@@ -112,7 +112,7 @@ def fingerprint(public: str) -> str:
     return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
-def _generate() -> str:
+def new_key() -> str:
     """A new ed25519 private key in OpenSSH's format."""
     from cryptography.hazmat.primitives import serialization as form  # noqa: PLC0415 - heavy
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415

@@ -10,9 +10,14 @@ from livchatd.jobs.step import Learnt, Run
 
 
 class Ledger(Learnt):
-    """What this job made itself, by names such as `stack n8n`: only that may an undo take away."""
+    """What this job made itself, by names such as `stack n8n`: only that may an undo take away.
+
+    `lines` is how many lines of each unit are logged; `found` what a preflight saw, in words.
+    """
 
     made: list[str] = Field(default_factory=list)
+    lines: dict[str, int] = Field(default_factory=dict)
+    found: dict[str, str] = Field(default_factory=dict)
 
 
 class MachineLearnt(Ledger):

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 class Order(BaseModel):
     """Frozen; without secrets: it is shown as the job's `params`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class CreateServerOrder(Order):
@@ -21,6 +21,19 @@ class CreateServerOrder(Order):
     image: str
     price_monthly: str | None = None
     currency: str | None = None
+
+
+class AddServerOrder(Order):
+    """A machine of the user's own. `public_key` is of a key of ours that is yet to be let in."""
+
+    name: str
+    provider: str = "own"
+    host: str
+    ip_address: str
+    port: int
+    user: str
+    host_key: str | None = None
+    public_key: str | None = None
 
 
 class SetupServerOrder(Order):

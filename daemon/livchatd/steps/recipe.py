@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from livchat.errors import Conflict, ProviderError
 from livchatd.catalog.catalog import App
 from livchatd.catalog.order import Binding, Rendered, RenderOrder
+from livchatd.catalog.params import secret_params
 from livchatd.catalog.render import binding_host, render
 from livchatd.catalog.resolve import provider
 from livchatd.catalog.schema import Provides
@@ -19,6 +20,8 @@ from livchatd.catalog.secrets import generate, password
 from livchatd.steps.orders import AppOrder
 from livchatd.steps.tools import Tools
 
+PARAM = "param"
+"""The word in a vault's key before the name of a question whose answer is a secret."""
 REDIS_DATABASES = 64
 """How many numbered databases our Redis has; 0 is left to people who look at it by hand."""
 
@@ -135,7 +138,7 @@ class Recipe:
             domain=place.domain,
             hosts=self.order.hosts,
             bindings=await self._bindings(app),
-            params=self.order.config,
+            params={**self.order.config, **await self._secret_answers(app)},
             secrets=await self.secrets(),
             timezone=place.timezone,
             email=place.ssl_email,
@@ -149,6 +152,15 @@ class Recipe:
     def key(self, name: str) -> str:
         """Where the vault keeps one of its secrets."""
         return f"app/{self.place.server}/{self.order.app_name}/{name}"
+
+    async def _secret_answers(self, app: App) -> dict[str, str]:
+        """What people answered and the order may not say."""
+        found = {}
+        for name in secret_params(app.spec):
+            key = param_key(self.place.server, self.order.app_name, name)
+            if (value := await self.tools.vault.get(key)) is not None:
+                found[name] = value.get_secret_value()
+        return found
 
     async def _bindings(self, app: App) -> dict[str, Binding]:
         indexes = await self.indexes()
@@ -180,6 +192,11 @@ class Recipe:
     def _provider(self, capability: str) -> App:
         here = [record.app_name for record in self.tools.inventory.apps(self.place.server)]
         return provider(self.tools.catalog, capability, [*self.order.needs, *here])
+
+
+def param_key(server: str, app: str, name: str) -> str:
+    """Where the vault keeps the answer to a question of an app, if that is a secret."""
+    return f"app/{server}/{app}/{PARAM}/{name}"
 
 
 def database_name(instance: str, alias: str) -> str:

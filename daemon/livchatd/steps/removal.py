@@ -6,8 +6,6 @@ import asyncio
 from dataclasses import dataclass
 from typing import ClassVar
 
-import yaml
-
 from livchat.errors import NotFound
 from livchat.wire.apps import AppStatus
 from livchatd.jobs.step import Run, Step
@@ -22,13 +20,17 @@ from livchatd.steps.tools import Tools
 
 @dataclass(frozen=True, kw_only=True)
 class RemovalStep(Step[RemovalLearnt]):
-    """A step of the removal of an app."""
+    """A step of the removal of an app; `takes` is what it cannot give back, once it has begun."""
 
+    takes: ClassVar[str] = ""
     tools: Tools
     order: DeleteAppOrder
 
+    def leaves(self, run: Run[RemovalLearnt]) -> list[str]:
+        app = f"{self.order.title} on {self.order.server}"
+        return [f"{app}, maybe without its {self.takes}"] if self.takes else []
 
-@dataclass(frozen=True, kw_only=True)
+
 class MarkApp(RemovalStep):
     usually: ClassVar[float] = 0.05
 
@@ -54,8 +56,8 @@ class MarkApp(RemovalStep):
         await self.tools.inventory.put_app(self.order.server, back)
 
 
-@dataclass(frozen=True, kw_only=True)
 class RemoveStack(RemovalStep):
+    takes: ClassVar[str] = "stack"
     usually: ClassVar[float] = 3.0
 
     @property
@@ -63,6 +65,8 @@ class RemoveStack(RemovalStep):
         return f"Remove the stack of {self.order.title}"
 
     async def apply(self, run: Run[RemovalLearnt]) -> None:
+        import yaml  # noqa: PLC0415 - not at the daemon's start
+
         portainer = self.tools.portainer(self.order.server)
         stack = await portainer.stack(self.order.app_name)
         if stack is None:
@@ -79,8 +83,9 @@ class RemoveStack(RemovalStep):
         await portainer.delete(self.order.app_name)
 
 
-@dataclass(frozen=True, kw_only=True)
 class RemoveNames(RemovalStep):
+    takes: ClassVar[str] = "names"
+
     @property
     def title(self) -> str:
         return f"Remove the names of {self.order.title}"
@@ -94,8 +99,9 @@ class RemoveNames(RemovalStep):
             run.log(f"{name} is gone")
 
 
-@dataclass(frozen=True, kw_only=True)
 class RemoveSecrets(RemovalStep):
+    takes: ClassVar[str] = "secrets"
+
     @property
     def title(self) -> str:
         return f"Remove the secrets of {self.order.title}"
@@ -105,10 +111,10 @@ class RemoveSecrets(RemovalStep):
         await remove_secrets(shell, run.learnt.docker_secrets)
 
 
-@dataclass(frozen=True, kw_only=True)
 class PurgeData(RemovalStep):
     """Volumes, databases and kept secrets: after this the app's data is nowhere."""
 
+    takes: ClassVar[str] = "data"
     usually: ClassVar[float] = 8.0
 
     @property
@@ -147,7 +153,6 @@ class PurgeData(RemovalStep):
             run.log(f"database {database.name} is gone")
 
 
-@dataclass(frozen=True, kw_only=True)
 class ForgetApp(RemovalStep):
     usually: ClassVar[float] = 0.05
 

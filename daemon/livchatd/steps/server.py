@@ -49,11 +49,14 @@ class ReserveName(Step[MachineLearnt]):
 
     async def undo(self, run: Run[MachineLearnt]) -> None:
         name, provider = self.order.name, self.tools.provider(self.order.provider)
-        if await provider.find_machine(labels(name, run.origin)) is not None:
-            # It could not be deleted and costs money: it must not be forgotten.
+        bought = labels(name, run.origin)
+        machine = await provider.find_machine(bought)
+        if machine is not None or await provider.find_address(bought) is not None:
+            # It could not be given back and costs money: it must not be forgotten.
             await self.tools.inventory.change_server(name, status=ServerStatus.LOST.value)
             raise ProviderError(
-                f"the machine of '{name}' is still there", hint=f"livchat server delete {name}"
+                f"{'the machine' if machine else 'an address'} of '{name}' is still there",
+                hint=f"livchat server delete {name}",
             )
         await self.tools.vault.delete_prefix(f"app/{name}/")
         await self.tools.vault.delete(f"portainer/{name}")
@@ -129,6 +132,17 @@ class RecordServer(Step[MachineLearnt]):
                 "currency": order.currency,
             }
         await self.tools.inventory.change_server(order.name, **changes)
+
+
+async def settle_creation(tools: Tools, order: CreateServerOrder, learnt: MachineLearnt) -> None:
+    """After a creation that came to nothing: the name is free, or `lost` if anything is left."""
+    record = tools.inventory.find(order.name)
+    if record is None or record.status is not ServerStatus.CREATING:
+        return
+    if not (learnt.made or learnt.address_id or learnt.key_id or learnt.machine_id):
+        await tools.inventory.remove_server(order.name)
+    else:
+        await tools.inventory.change_server(order.name, status=ServerStatus.LOST.value)
 
 
 def _told(

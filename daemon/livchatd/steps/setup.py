@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from livchat.wire.servers import ServerStatus
@@ -15,7 +14,6 @@ from livchatd.steps.system import SystemStep
 from livchatd.steps.tools import Tools
 
 
-@dataclass(frozen=True, kw_only=True)
 class BeginSetup(SystemStep):
     usually: ClassVar[float] = 0.05
 
@@ -35,7 +33,6 @@ class BeginSetup(SystemStep):
         await settle_server(self.tools, self.order.name)
 
 
-@dataclass(frozen=True, kw_only=True)
 class RecordSetup(SystemStep):
     usually: ClassVar[float] = 0.05
 

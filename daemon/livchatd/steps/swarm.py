@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from livchat.errors import ProviderError
@@ -20,7 +19,6 @@ OVERHEAD = 50
 """Bytes of each packet that the overlay takes for itself."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class StartSwarm(SystemStep):
     usually: ClassVar[float] = 2.0
 
@@ -30,7 +28,7 @@ class StartSwarm(SystemStep):
 
     async def check(self, run: Run[Ledger]) -> bool:
         shell = await self.tools.shell(self.order.name)
-        return await _manages(shell) and not await _unlabelled(shell)
+        return await _manages(shell) and not _missing(await _node(shell))
 
     async def apply(self, run: Run[Ledger]) -> None:
         shell = await self.tools.shell(self.order.name)
@@ -43,8 +41,12 @@ class StartSwarm(SystemStep):
                 *("--default-addr-pool", POOL, "--default-addr-pool-mask-length", "24"),
                 timeout=120,
             )
-        for label in await _unlabelled(shell):
-            await shell.run("docker", "node", "update", "--label-add", f"{label}=true", "self")
+        node = await _node(shell)
+        for label in _missing(node):
+            # `update` does not know `self`, as `inspect` does.
+            await shell.run(
+                *("docker", "node", "update", "--label-add", f"{label}=true", str(node["ID"]))
+            )
 
     async def verify(self, run: Run[Ledger]) -> None:
         if not await self.check(run):
@@ -57,7 +59,6 @@ class StartSwarm(SystemStep):
                 await shell.run("docker", "swarm", "leave", "--force", timeout=120)
 
 
-@dataclass(frozen=True, kw_only=True)
 class CreateNetworks(SystemStep):
     usually: ClassVar[float] = 1.0
 
@@ -109,9 +110,16 @@ async def _manages(shell: Shell) -> bool:
     return True
 
 
-async def _unlabelled(shell: Shell) -> list[str]:
+async def _node(shell: Shell) -> dict[str, Any]:
+    """This server as the swarm knows it."""
     told = await shell.run("docker", "node", "inspect", "self")
-    labels = json.loads(told.stdout)[0].get("Spec", {}).get("Labels") or {}
+    node: dict[str, Any] = json.loads(told.stdout)[0]
+    return node
+
+
+def _missing(node: dict[str, Any]) -> list[str]:
+    """The labels that a node lacks."""
+    labels = node.get("Spec", {}).get("Labels") or {}
     return [label for label in LABELS if labels.get(label) != "true"]
 
 

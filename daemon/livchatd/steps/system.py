@@ -34,7 +34,6 @@ class SystemStep(Step[Ledger]):
     order: SetupServerOrder
 
 
-@dataclass(frozen=True, kw_only=True)
 class AwaitFirstBoot(SystemStep):
     usually: ClassVar[float] = 8.0
     within: ClassVar[float] = 600.0
@@ -60,7 +59,6 @@ class AwaitFirstBoot(SystemStep):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
 class NameSystem(SystemStep):
     @property
     def title(self) -> str:
@@ -82,7 +80,6 @@ class NameSystem(SystemStep):
             raise ProviderError("the server kept its old host name or time zone")
 
 
-@dataclass(frozen=True, kw_only=True)
 class AddSwap(SystemStep):
     """2 GiB of swap where memory is 4 GiB or less and there is none."""
 
@@ -138,7 +135,6 @@ class AddSwap(SystemStep):
         return bool(shown.stdout.strip())
 
 
-@dataclass(frozen=True, kw_only=True)
 class TuneKernel(SystemStep):
     @property
     def title(self) -> str:

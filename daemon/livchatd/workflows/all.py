@@ -6,6 +6,7 @@ from typing import Any
 
 from livchatd.jobs.step import Workflow
 from livchatd.steps.tools import Tools
+from livchatd.workflows.add_server import add_server
 from livchatd.workflows.create_server import create_server
 from livchatd.workflows.delete_app import delete_app
 from livchatd.workflows.delete_server import delete_server
@@ -18,6 +19,7 @@ def workflows(tools: Tools) -> list[Workflow[Any, Any]]:
     """Every workflow, with its tools."""
     return [
         create_server(tools),
+        add_server(tools),
         setup_server(tools),
         deploy_app(tools),
         up(tools),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from livchat.errors import Conflict, Forbidden, Invalid, Unauthorized
@@ -20,6 +20,7 @@ from livchatd.steps.orders import UpOrder
 from livchatd.workflows import planning
 from livchatd.workflows.credentials import Credentials
 from livchatd.workflows.planning import Household
+from livchatd.workflows.secrets import Params
 
 T = TypeVar("T")
 
@@ -30,11 +31,15 @@ SANDBOX_EMAIL = "you@livchat.localhost"
 
 @dataclass(frozen=True)
 class UpChoice:
-    """An `up` with every choice made; `new` says that its server is not there yet."""
+    """An `up` with every choice made; `new` says that its server is not there yet.
+
+    `secrets` are answers that are for the vault alone.
+    """
 
     order: UpOrder
     price_hourly: str | None
     new: bool
+    secrets: Params
 
 
 class Choices:
@@ -92,8 +97,8 @@ class Choices:
         """See that the catalog is read, apart from the loop."""
         await asyncio.to_thread(self._catalog.apps)
 
-    def household(self, record: ServerRecord) -> Household | None:
-        """The server as apps see it; None if it is not set up."""
+    def household(self, record: ServerRecord, kept: Params) -> Household | None:
+        """The server as apps see it, with their secret answers; None if it is not set up."""
         if record.setup_at is None or record.zone_name is None or record.ssl_email is None:
             return None
         return Household(
@@ -102,12 +107,13 @@ class Choices:
             record.ssl_email,
             record.timezone or "UTC",
             self._installed(record.name),
+            kept,
         )
 
     def _installed(self, server: str) -> dict[str, AppRecord]:
         return {app.app_name: app for app in self._inventory.apps(server)}
 
-    async def up(self, want: Up, record: ServerRecord | None) -> UpChoice:
+    async def up(self, want: Up, record: ServerRecord | None, kept: Params) -> UpChoice:
         """Every choice of an `up`, on a server that is there or a new one."""
         if record is not None:
             here = [app.app_name for app in self._inventory.apps(want.server)]
@@ -119,21 +125,21 @@ class Choices:
                     details={"server": want.server, "provider": record.provider},
                 )
         provider = await self.provider(record.provider if record else want.provider)
-        house = await self._house_to_be(want, provider.name, record)
+        house = replace(await self._house_to_be(want, provider.name, record), kept=kept)
         await self.read_catalog()
         apps = planning.app_orders(self._catalog, want.apps, want.config, house)
         checking = planning.check_zone(await self._credentials.dns(provider.name), want.zone_name)
         if record is not None:
             await checking
-            return UpChoice(
-                planning.up_order(planning.as_it_is(record), house, apps), None, new=False
-            )
+            order = planning.up_order(planning.as_it_is(record), house, apps.orders)
+            return UpChoice(order, None, new=False, secrets=apps.secrets)
         machine = CreateServer(
             name=want.server, server_type=want.server_type, region=want.region, image=want.image,
             cpu=want.cpu, ram=want.ram,
         )  # fmt: skip
         found, _ = await asyncio.gather(planning.bargain(provider, machine), checking)
-        return UpChoice(planning.up_order(found.order, house, apps), found.price_hourly, new=True)
+        order = planning.up_order(found.order, house, apps.orders)
+        return UpChoice(order, found.price_hourly, new=True, secrets=apps.secrets)
 
     async def _house_to_be(self, want: Up, provider: str, record: ServerRecord | None) -> Household:
         email = want.ssl_email or (record and record.ssl_email) or self._settings.email
@@ -144,8 +150,8 @@ class Choices:
                 "ssl_email", "is needed: it is told when a certificate cannot be renewed",
                 hint="livchat up APP... --email you@example.com",
             )  # fmt: skip
-        installed = {app.app_name: app for app in self._inventory.apps(want.server)}
-        return Household(want.zone_name, want.subdomain, email, want.timezone, installed)
+        here = self._installed(want.server)
+        return Household(want.zone_name, want.subdomain, email, want.timezone, here, {})
 
     async def _of(self, provider: Provider, answer: Awaitable[T]) -> T:
         try:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from livchat.wire.jobs import JobStatus
 from livchatd.jobs.step import Step, Workflow
 from livchatd.steps.keys import MakeKeys, RegisterKey
 from livchatd.steps.learnt import MachineLearnt
 from livchatd.steps.machine import AwaitMachine, CreateMachine, ReserveAddress
 from livchatd.steps.orders import CreateServerOrder
-from livchatd.steps.server import AwaitSsh, RecordServer, ReserveName
+from livchatd.steps.server import AwaitSsh, RecordServer, ReserveName, settle_creation
 from livchatd.steps.tools import Tools
 
 LANE = "server"
@@ -17,12 +18,17 @@ LANE = "server"
 
 
 def create_server(tools: Tools) -> Workflow[CreateServerOrder, MachineLearnt]:
+    async def settle(order: CreateServerOrder, learnt: MachineLearnt, status: JobStatus) -> None:
+        if status is not JobStatus.COMPLETED:
+            await settle_creation(tools, order, learnt)
+
     return Workflow(
         name="create_server",
         params=CreateServerOrder,
         learnt=MachineLearnt,
         steps=lambda order: create_steps(tools, order),
         result=lambda order, learnt: {"server": told(order, learnt)},
+        settle=settle,
     )
 
 

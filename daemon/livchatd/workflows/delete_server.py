@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from livchat.wire.jobs import JobStatus
 from livchatd.jobs.step import Step, Workflow
 from livchatd.steps.farewell import (
@@ -29,9 +31,15 @@ def delete_server(tools: Tools) -> Workflow[DeleteServerOrder, RemovalLearnt]:
         params=DeleteServerOrder,
         learnt=RemovalLearnt,
         steps=lambda order: delete_steps(tools, order),
-        result=lambda order, learnt: {"server": {"name": order.name}, "left": learnt.left},
+        result=told,
         settle=settle,
     )
+
+
+def told(order: DeleteServerOrder, learnt: RemovalLearnt) -> dict[str, Any]:
+    """What became of the server, and what is still there."""
+    stays = [f"the machine {order.name} and all that is on it"] if order.provider == OWN else []
+    return {"server": {"name": order.name}, "left": [*stays, *learnt.left]}
 
 
 def delete_steps(tools: Tools, order: DeleteServerOrder) -> list[Step[RemovalLearnt]]:

@@ -13,7 +13,7 @@ from livchat.errors import Conflict, Forbidden, Invalid, NotFound, ProviderError
 from livchat.wire.servers import CreateServer, Domain, ServerStatus
 from livchat.wire.up import Plan
 from livchatd.catalog.catalog import Catalog
-from livchatd.catalog.params import answers
+from livchatd.catalog.params import answers, secret_params
 from livchatd.catalog.render import hosts_for
 from livchatd.catalog.resolve import provider as provider_of
 from livchatd.catalog.resolve import resolve
@@ -122,13 +122,17 @@ def agree(record: ServerRecord, domain: Domain, apps: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Household:
-    """A server as apps see it: its domain, who is told, and the apps that are there."""
+    """A server as apps see it: its domain, who is told, and the apps that are there.
+
+    `kept` are the secret answers that the vault has, by app and question.
+    """
 
     zone_name: str
     subdomain: str | None
     ssl_email: str
     timezone: str
     installed: Mapping[str, AppRecord]
+    kept: Mapping[str, Mapping[str, str]]
 
     @property
     def known(self) -> dict[str, str]:
@@ -137,34 +141,53 @@ class Household:
         return {"email": self.ssl_email, "timezone": self.timezone, "domain": domain}
 
 
+@dataclass(frozen=True)
+class Apps:
+    """Apps to be deployed, what they need first; and the secrets among the answers, by app."""
+
+    orders: list[AppOrder]
+    secrets: dict[str, dict[str, str]]
+
+
 def app_orders(
     catalog: Catalog,
     wanted: list[str],
     config: Mapping[str, Mapping[str, Scalar]],
     house: Household,
-) -> list[AppOrder]:
-    """The apps to deploy, what they need first. Answers given before stay. May be `Invalid`."""
+) -> Apps:
+    """The apps to deploy, what they need first. Answers given before stay. May be `Invalid`.
+
+    A secret answer is in no order: orders are shown.
+    """
     strange = sorted(set(config) - set(wanted))
     if strange:
         raise Invalid.field("config", f"{strange[0]} is not among the apps that are asked for")
     installed = list(house.installed)
     names = resolve(catalog, wanted, installed)
     orders = []
+    secrets: dict[str, dict[str, str]] = {}
     for name in names:
         app = catalog.app(name)
         before = house.installed.get(name)
-        given = {**(before.config if before else {}), **config.get(name, {})}
-        answers(app.spec, given, house.known)
+        said = {**(before.config if before else {}), **config.get(name, {})}
+        answers(app.spec, {**house.kept.get(name, {}), **said}, house.known)
+        hidden = secret_params(app.spec) & said.keys()
+        if hidden:
+            secrets[name] = {key: _text(said[key]) for key in sorted(hidden)}
         orders.append(
             AppOrder(
                 app_name=name,
                 title=app.title,
-                config=given,
+                config={key: value for key, value in said.items() if key not in hidden},
                 hosts=hosts_for(app, house.subdomain, house.zone_name),
                 needs=[provider_of(catalog, need, [*installed, *names]).id for need in app.needs],
             )
         )
-    return orders
+    return Apps(orders, secrets)
+
+
+def _text(value: Scalar) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def up_order(server: CreateServerOrder, house: Household, apps: list[AppOrder]) -> UpOrder:

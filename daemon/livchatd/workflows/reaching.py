@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from livchat.errors import NotConfigured, ProviderUnavailable
+from livchat.wire.servers import SshAccess
 from livchatd.integrations.ssh import Endpoint, Shell, Shells
 from livchatd.inventory import Inventory
 from livchatd.providers.accounts import Accounts
@@ -27,14 +28,26 @@ class Endpoints:
     vault: Vault
     accounts: Accounts
 
-    async def of(self, server: str) -> Endpoint:
-        """The endpoint of a server; `NotConfigured` while it has no address or no key."""
+    async def access(self, server: str) -> SshAccess:
+        """Where its SSH answers, to whom, with what host key; `NotConfigured` if nowhere."""
         record = self.inventory.server(server)
         if record.ip_address is None:
             raise NotConfigured(
                 f"'{server}' has no address yet", hint=f"livchat server show {server}"
             )
         reach = await (await self.accounts.provider(record.provider)).reach(record.ip_address)
+        return SshAccess(
+            server=server,
+            host=record.ssh_host or reach.ssh_host,
+            port=record.ssh_port or reach.ssh_port,
+            user=record.ssh_user,
+            host_key=record.host_key,
+            host_key_fingerprint=record.host_key_fingerprint,
+        )
+
+    async def of(self, server: str) -> Endpoint:
+        """The endpoint of a server; `NotConfigured` while it has no address or no key."""
+        access = await self.access(server)
         key = await self.vault.require(client_key(server), hint=f"livchat server show {server}")
 
         async def pin(line: str) -> None:
@@ -43,12 +56,13 @@ class Endpoints:
             )
 
         return Endpoint(
-            host=reach.ssh_host,
-            port=record.ssh_port or reach.ssh_port,
-            user=record.ssh_user,
+            host=access.host,
+            port=access.port,
+            user=access.user,
             private_key=key.get_secret_value(),
-            host_key=record.host_key,
-            pin=None if record.host_key else pin,
+            host_key=access.host_key,
+            fingerprint=access.host_key_fingerprint,
+            pin=None if access.host_key else pin,
         )
 
 

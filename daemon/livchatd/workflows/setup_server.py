@@ -8,6 +8,7 @@ from livchatd.steps.docker import ConfigureDocker, InstallDocker
 from livchatd.steps.infrastructure import AwaitPortainer, DeployPortainer, DeployTraefik
 from livchatd.steps.learnt import Ledger
 from livchatd.steps.orders import SetupServerOrder
+from livchatd.steps.preflight import Preflight
 from livchatd.steps.setup import BeginSetup, RecordSetup, settle_server
 from livchatd.steps.swarm import CreateNetworks, StartSwarm
 from livchatd.steps.system import AddSwap, AwaitFirstBoot, NameSystem, SystemStep, TuneKernel
@@ -38,6 +39,7 @@ def setup_steps(
 ) -> list[Step[Ledger]]:
     """`after` names the step that makes the machine reachable, if this job makes it."""
     begin: tuple[str, ...] = ("domain",)
+    reached = (after,) if after else ()
     machine = "machine" if after else None
 
     def step(
@@ -46,7 +48,8 @@ def setup_steps(
         return kind(key=key, after=needs, inside=inside, tools=tools, order=order)
 
     return [
-        step(BeginSetup, "domain", *((after,) if after else ()), inside="name" if after else None),
+        Preflight(key="preflight", after=reached, inside=machine, tools=tools, server=order.name),
+        step(BeginSetup, "domain", "preflight", inside="name" if after else None),
         step(NameSystem, "system", *begin),
         step(AddSwap, "swap", *begin),
         step(TuneKernel, "kernel", *begin),

@@ -7,6 +7,7 @@ from livchatd.jobs.step import Step, Workflow
 from livchatd.steps.learnt import UpLearnt
 from livchatd.steps.orders import UpOrder
 from livchatd.steps.recipe import Place
+from livchatd.steps.server import settle_creation
 from livchatd.steps.setup import settle_server
 from livchatd.steps.tools import Tools
 from livchatd.workflows.create_server import create_steps
@@ -28,8 +29,8 @@ GROUND = Ground(
 
 def up(tools: Tools) -> Workflow[UpOrder, UpLearnt]:
     async def settle(order: UpOrder, learnt: UpLearnt, status: JobStatus) -> None:
-        del learnt
         if status is not JobStatus.COMPLETED:
+            await settle_creation(tools, order.server, learnt)
             await settle_server(tools, order.setup.name)
         await settle_apps(tools, order.server.name, order.apps, status)
 

@@ -474,3 +474,24 @@ async def test_logs_hold_no_control_characters(engine, world):
 
     assert clean("a\x1b[31mred\x1b[0m\rb\x00c\n\n") == ["ared", "bc"]
     assert len(clean("x" * 9000)[0]) == 4000
+
+
+async def test_a_watcher_of_a_quiet_job_hears_a_heartbeat(engine, world):
+    world.gate("a")
+    job_id = await begin(engine, order("a"))
+    await until(world, "begin a")
+    seen: list[int] = []
+
+    async def watch() -> None:
+        async for batch in engine.follow(job_id, None):
+            seen.append(len(batch))
+
+    watching = asyncio.create_task(watch())
+    async with asyncio.timeout(10):
+        while not seen:
+            await asyncio.sleep(0.01)
+        while 0 not in seen:
+            engine.feed.beat()
+            await asyncio.sleep(0.01)
+    world.gate("a").set()
+    await asyncio.wait_for(watching, 10)

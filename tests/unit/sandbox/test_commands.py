@@ -299,7 +299,11 @@ def test_a_swarm_brings_its_networks_and_is_not_begun_twice() -> None:
     assert json.loads(bench.run(swarm))["NodeAddr"] == "198.18.0.1"
     assert json.loads(bench.run("docker network inspect docker_gwbridge"))[0]["Driver"] == "bridge"
     assert "network nope not found" in bench.run("docker network inspect nope", code=1)
-    bench.run("docker node update --label-add livchat.edge=true self")
+    label = "docker node update --label-add livchat.edge=true"
+    # As in reality, `self` is understood by `inspect` only.
+    assert "node self not found" in bench.run(f"{label} self", code=1)
+    node = json.loads(bench.run("docker node inspect self"))[0]
+    bench.run(f"{label} {node['ID']}")
     node = json.loads(bench.run("docker node inspect self"))[0]
     assert node["Spec"]["Labels"] == {"livchat.edge": "true"}
     bench.run("docker swarm leave --force")
@@ -439,7 +443,8 @@ def test_a_constraint_that_no_node_meets_leaves_a_task_pending() -> None:
     )
     bench.pass_(20)
     assert "no suitable node" in bench.ps("a")[0]["Error"]
-    bench.run("docker node update --label-add edge=true self")
+    node = json.loads(bench.run("docker node inspect self"))[0]["ID"]
+    bench.run(f"docker node update --label-add edge=true {node}")
     assert bench.replicas("a") == ["1/1"]
 
 

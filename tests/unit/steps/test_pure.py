@@ -10,7 +10,7 @@ import pytest
 from livchatd.jobs.step import Learnt
 from livchatd.steps.cloud_init import user_data
 from livchatd.steps.docker import _plain as unit_part
-from livchatd.steps.keys import _generate, fingerprint, public_line
+from livchatd.steps.keys import fingerprint, new_key, public_line
 from livchatd.steps.learnt import UpLearnt
 from livchatd.steps.postgres import identifier, literal
 from livchatd.steps.recipe import database_name
@@ -67,7 +67,7 @@ def test_a_database_is_named_after_its_app() -> None:
 
 
 def test_a_machine_is_told_its_host_key_and_nothing_of_ours_that_is_secret() -> None:
-    host, client = _generate(), _generate()
+    host, client = new_key(), new_key()
     text = user_data("prod-01", host, public_line(host), public_line(client))
     first, rest = text.split("\n", 1)
     told = json.loads(rest)

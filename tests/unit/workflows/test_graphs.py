@@ -9,6 +9,7 @@ import pytest
 
 from livchatd.jobs.step import Step
 from livchatd.steps.orders import (
+    AddServerOrder,
     AppOrder,
     CreateServerOrder,
     DeleteAppOrder,
@@ -61,6 +62,9 @@ PLACE = {
 }
 ORDERS: dict[str, Order] = {
     "create_server": CREATE,
+    "add_server": AddServerOrder(
+        name="prod-01", host="web.example.com", ip_address="203.0.113.7", port=22, user="root"
+    ),
     "setup_server": SETUP,
     "deploy_app": DeployAppOrder.model_validate({**PLACE, "apps": APPS}),
     "up": UpOrder(server=CREATE, setup=SETUP, apps=APPS),

@@ -1,0 +1,196 @@
+"""The parts of the daemon: how they are put together, begun and closed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from livchat import __version__
+from livchat.errors import LivChatError
+from livchat.paths import Places
+from livchatd.audit import Audit
+from livchatd.catalog.catalog import Catalog
+from livchatd.database import Database
+from livchatd.integrations.cloudflare import CloudflareDns
+from livchatd.integrations.portainer import PortainerApi
+from livchatd.integrations.ssh import SshShells
+from livchatd.inventory import Inventory
+from livchatd.jobs.engine import Engine
+from livchatd.orchestrator import Orchestrator
+from livchatd.providers.accounts import Accounts
+from livchatd.providers.hetzner import Hetzner
+from livchatd.providers.own import Own
+from livchatd.providers.sandbox import Sandbox
+from livchatd.providers.sandbox_start import start_sandbox
+from livchatd.settings import read_settings
+from livchatd.steps.infrastructure import portainer_password
+from livchatd.steps.site import probe
+from livchatd.steps.tools import Tools
+from livchatd.vault import Vault
+from livchatd.workflows.adding import Adding
+from livchatd.workflows.all import workflows
+from livchatd.workflows.choices import Choices
+from livchatd.workflows.credentials import Credentials, provider_key
+from livchatd.workflows.executing import Commands
+from livchatd.workflows.reaching import Endpoints, portainer_socket
+from livchatd.workflows.secrets import Secrets
+
+log = logging.getLogger("livchatd")
+
+SANDBOX_SCALE = 0.1
+"""The sandbox's own default scale (DESIGN.md section 6)."""
+PATIENCE = 1.0
+"""Seconds that running steps have to notice that they are interrupted."""
+CLOSING = 0.4
+"""Seconds that connections to others have to close."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the daemon is made of, in the order in which it is closed."""
+
+    engine: Engine
+    shells: SshShells
+    portainers: Portainers
+    credentials: Credentials
+    accounts: Accounts
+    vault: Vault
+    orchestrator: Orchestrator
+
+    async def begin(self) -> None:
+        """Open the vault, then take up the jobs that had not ended."""
+        try:
+            await self.vault.load()
+            await self.accounts.load()
+        except LivChatError as error:
+            # Jobs that need a secret say the same; the others go on.
+            log.error("%s", error)  # noqa: TRY400 - it is not a bug
+        await self.engine.start()
+        self.orchestrator.audit.forget_old()
+
+    async def stop(self) -> None:
+        """Stop the work, which goes on at the next start, then close every connection."""
+        self.shells.detach()
+        await self.engine.stop(PATIENCE)
+        closing = [
+            asyncio.ensure_future(part.close())
+            for part in (self.portainers, self.shells, self.credentials, self.accounts)
+        ]
+        _, late = await asyncio.wait(closing, timeout=CLOSING)
+        for task in late:
+            task.cancel()
+
+
+class Portainers:
+    """The Portainer of each server, made once."""
+
+    def __init__(self, shells: SshShells, vault: Vault) -> None:
+        self._shells = shells
+        self._vault = vault
+        self._made: dict[str, PortainerApi] = {}
+
+    def of(self, server: str) -> PortainerApi:
+        """The Portainer of a server; it connects when it is first asked."""
+        if server not in self._made:
+            way = PortainerWay(self._shells, self._vault, server)
+            self._made[server] = PortainerApi(way.connect, way.password)
+        return self._made[server]
+
+    async def close(self) -> None:
+        """Close all."""
+        for portainer in self._made.values():
+            await portainer.close()
+
+
+class PortainerWay:
+    """The way to one Portainer: its socket, and its password as the vault had it then."""
+
+    def __init__(self, shells: SshShells, vault: Vault, server: str) -> None:
+        self._shells = shells
+        self._vault = vault
+        self._server = server
+        self._password = SecretStr("")
+
+    async def connect(self) -> Path:
+        """A Unix socket that comes out at Portainer."""
+        self._password = await self._vault.require(portainer_password(self._server))
+        return await portainer_socket(self._shells, self._server)
+
+    def password(self) -> SecretStr:
+        """Its password, once connected."""
+        return self._password
+
+
+def assemble(here: Places, database: Database) -> Parts:
+    """Put the parts together. Nothing is connected, nothing heavy is imported."""
+    settings = read_settings(here.settings)
+    vault, inventory = Vault(here.vault, here.vault_key), Inventory(database)
+    catalog = Catalog.load()
+    accounts = Accounts(
+        {"sandbox": Sandbox(partial(start_sandbox, here.sandbox)), "own": Own()},
+        {"hetzner": _hetzner},
+        lambda name: vault.get(provider_key(name)),
+    )
+    credentials = Credentials(vault, accounts, _dns, here.config)
+    endpoints = Endpoints(inventory, vault, accounts)
+    shells = SshShells(endpoints.of)
+    portainers = Portainers(shells, vault)
+    tools = Tools(
+        providers=accounts, inventory=inventory, vault=vault, catalog=catalog, shells=shells,
+        dns=credentials.dns, portainer=portainers.of, probe=probe, pace=min(1.0, _scale(1.0)),
+    )  # fmt: skip
+    made = workflows(tools)
+    engine = Engine(database, made, redact=vault.redact, version=__version__)
+    by_name = {workflow.name: workflow for workflow in made}
+    choices = Choices(
+        inventory, catalog, accounts, credentials, settings, sandbox_pace=_scale(SANDBOX_SCALE)
+    )
+    orchestrator = Orchestrator(
+        engine=engine, workflows=by_name, inventory=inventory, catalog=catalog, choices=choices,
+        credentials=credentials, secrets=Secrets(vault), commands=Commands(shells, vault.redact),
+        adding=Adding(vault), endpoints=endpoints,
+        audit=Audit(database),
+    )  # fmt: skip
+    return Parts(engine, shells, portainers, credentials, accounts, vault, orchestrator)
+
+
+def _hetzner(token: SecretStr) -> Hetzner:
+    """Hetzner with this token, where HCLOUD_ENDPOINT says, as for Hetzner's own command line."""
+    endpoint = os.environ.get("HCLOUD_ENDPOINT")
+    return Hetzner(token, endpoint.rstrip("/")) if endpoint else Hetzner(token)
+
+
+def _dns(
+    base_url: str | None,
+    api_token: SecretStr | None,
+    email: str | None = None,
+    api_key: SecretStr | None = None,
+) -> CloudflareDns:
+    """Cloudflare with these credentials, where CLOUDFLARE_BASE_URL says if nobody else does."""
+    where = base_url or os.environ.get("CLOUDFLARE_BASE_URL") or None
+    return CloudflareDns(where, api_token, email, api_key)
+
+
+def _cloudflare(
+    base_url: str | None,
+    api_token: SecretStr | None,
+    email: str | None = None,
+    api_key: SecretStr | None = None,
+) -> CloudflareDns:
+    """An account, where CLOUDFLARE_BASE_URL says, as for Cloudflare's own library."""
+    base_url = base_url or os.environ.get("CLOUDFLARE_BASE_URL")
+    return CloudflareDns(base_url, api_token, email, api_key)
+
+
+def _scale(default: float) -> float:
+    """What the sandbox's durations are multiplied by; polling pauses follow them."""
+    try:
+        return max(0.0, float(os.environ["LIVCHAT_SANDBOX_TIME_SCALE"]))
+    except (KeyError, ValueError):
+        return default

@@ -1,0 +1,157 @@
+"""What a machine is and what is on it already, read over one connection without a change."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from livchatd.integrations.ssh import Shell
+from livchatd.steps.swarm import LABELS, POOL
+
+PROXIES = frozenset({"docker-proxy", "dockerd", "traefik"})
+"""Who holds a port that one of our stacks publishes."""
+PACKAGES = (
+    *("apt", "docker.io", "docker-ce", "podman-docker"),
+    *("nginx", "apache2", "caddy", "haproxy", "ufw", "firewalld"),
+)
+_FORMAT = r"-f=${Package} ${Version} ${db:Status-Status}\n"
+_HOLDER = re.compile(r'"([^"]+)"')
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A machine as it is. Sizes in bytes; `holders` are the programs behind ports, by port.
+
+    `docker` is the version of the running engine; `swarm` is None, `ours` or `foreign`.
+    """
+
+    system: str
+    release: str
+    title: str
+    machine: str
+    init: str
+    memory: int
+    free: int
+    swap: bool
+    holders: dict[int, str]
+    packages: dict[str, str] = field(default_factory=dict)
+    docker: str | None = None
+    swarm: str | None = None
+    stacks: frozenset[str] = frozenset()
+
+    def words(self) -> dict[str, str]:
+        """What was found, in a person's words."""
+        there = [
+            f"{name} {version}" for name, version in self.packages.items() if name not in {"apt"}
+        ]
+        taken = [f"{port} ({holder})" for port, holder in self.holders.items() if port in {80, 443}]
+        return {
+            "system": self.title or "unknown",
+            "architecture": self.machine,
+            "memory": f"{self.memory / 1e9:.1f} GB",
+            "free_disk": f"{self.free / 1e9:.1f} GB",
+            "swap": "yes" if self.swap else "no",
+            "web_ports_taken": ", ".join(taken) or "none",
+            "docker": self.docker or "none",
+            "swarm": self.swarm or "none",
+            "stacks": ", ".join(sorted(self.stacks)) or "none",
+            "packages": ", ".join(there) or "none of note",
+        }
+
+
+async def survey(shell: Shell) -> Survey:
+    """Look at a machine, with all questions side by side."""
+
+    async def told(*argv: str) -> str:
+        return (await shell.run(*argv, check=False)).stdout
+
+    asked = await asyncio.gather(
+        told("cat", "/etc/os-release"),
+        told("uname", "-m"),
+        told("cat", "/proc/1/comm"),
+        told("free", "-b"),
+        told("df", "-B1", "--output=avail", "/"),
+        told("swapon", "--show=NAME", "--noheadings"),
+        told("ss", "-Hltnp"),
+        told("dpkg-query", "-W", _FORMAT, *PACKAGES),
+        told("docker", "version", "--format", "{{.Server.Version}}"),
+        told("docker", "info", "--format", "{{json .Swarm}}"),
+        told("docker", "node", "inspect", "self"),
+        told("docker", "stack", "ls", "--format", "json"),
+    )
+    return read(*asked)
+
+
+def read(*asked: str) -> Survey:
+    """The survey that these answers come to, in the order of the questions."""
+    release, machine, init, memory, free, swap, ports, packages, docker, info, node, stacks = asked
+    system = parse_release(release)
+    return Survey(
+        system=system.get("ID", ""),
+        release=system.get("VERSION_ID", ""),
+        title=system.get("PRETTY_NAME", ""),
+        machine=machine.strip(),
+        init=init.strip(),
+        memory=_memory(memory),
+        free=_last_number(free),
+        swap=bool(swap.strip()),
+        holders=listeners(ports),
+        packages=_packages(packages),
+        docker=docker.strip() or None,
+        swarm=_swarm(_json(info), _json(node)),
+        stacks=frozenset(_json(line)["Name"] for line in stacks.splitlines() if line.strip()),
+    )
+
+
+def parse_release(text: str) -> dict[str, str]:
+    """/etc/os-release by key, without quotes."""
+    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
+    return {key.strip(): value.strip().strip("\"'") for key, _, value in pairs}
+
+
+def listeners(text: str) -> dict[int, str]:
+    """The program behind each TCP port that listens for the world, as `ss -Hltnp` tells it."""
+    found: dict[int, str] = {}
+    for line in text.splitlines():
+        columns = line.split(None, 5)
+        if len(columns) < 5 or columns[0] != "LISTEN":
+            continue
+        address, _, port = columns[3].rpartition(":")
+        holder = _HOLDER.search(columns[5] if len(columns) > 5 else "")
+        if port.isdigit() and not address.startswith(("127.", "[::1]")):
+            found[int(port)] = holder[1] if holder else "something"
+    return found
+
+
+def _memory(text: str) -> int:
+    line = next((line.split() for line in text.splitlines() if line.startswith("Mem")), [])
+    return int(line[1]) if len(line) > 1 and line[1].isdigit() else 0
+
+
+def _last_number(text: str) -> int:
+    words = text.split()
+    return int(words[-1]) if words and words[-1].isdigit() else 0
+
+
+def _packages(text: str) -> dict[str, str]:
+    rows = (line.split() for line in text.splitlines())
+    return {row[0]: row[1] for row in rows if len(row) == 3 and row[2] == "installed"}
+
+
+def _swarm(info: Any, node: Any) -> str | None:
+    """Ours has the labels that a set-up gives, or at least its address pool."""
+    if not info or info.get("LocalNodeState", "inactive") == "inactive":
+        return None
+    labels = (node[0].get("Spec", {}).get("Labels") or {}) if node else {}
+    pools = (info.get("Cluster") or {}).get("DefaultAddrPool") or []
+    return "ours" if POOL in pools or any(name in labels for name in LABELS) else "foreign"
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

@@ -1,0 +1,110 @@
+"""What each tool takes: the wire models, with the names that stand in a route's path."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, Field, SecretStr, StringConstraints
+
+from livchat.wire.apps import DeployApp
+from livchat.wire.base import AppName, Email, ProviderName, Request, ServerName
+from livchat.wire.jobs import JobStatus
+from livchat.wire.servers import CreateServer, ExecCommand, SetupServer
+
+MAX_WAIT = 600
+
+JobId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=512)]
+
+
+class Nothing(Request):
+    """No arguments."""
+
+
+class OnServer(Request):
+    """A server that is there."""
+
+    server_name: ServerName = Field(validation_alias=AliasChoices("server_name", "name"))
+
+
+class Confirmed(Request):
+    """What a person has to agree to; `confirmar` is for clients that cannot ask them."""
+
+    confirmar: str | None = Field(None, max_length=40_000)
+
+
+class GiveProvider(Request):
+    """A provider's token; without one, the token that is kept is tried."""
+
+    name: ProviderName = "hetzner"
+    token: Secret | None = None
+    verify: bool = True
+
+
+class GiveCloudflare(Request):
+    """Cloudflare's credentials; without any, those that are kept are tried."""
+
+    api_token: Secret | None = None
+    email: Email | None = None
+    api_key: Secret | None = None
+    verify: bool = True
+
+
+class BuyServer(CreateServer, Confirmed):
+    """A server to be made."""
+
+    name: ServerName = Field(validation_alias=AliasChoices("name", "server_name"))
+
+
+class SetUp(SetupServer, OnServer):
+    """A server to be set up."""
+
+
+class Install(DeployApp, OnServer):
+    """An app to be deployed on a server."""
+
+
+class Uninstall(Confirmed, OnServer):
+    """An app to be deleted from a server."""
+
+    app_name: AppName
+
+
+class Destroy(Confirmed, OnServer):
+    """A server to be deleted."""
+
+
+class Execute(ExecCommand, Confirmed, OnServer):
+    """A command to be run on a server."""
+
+
+class OfJob(Request):
+    """A job that is there."""
+
+    job_id: JobId = Field(validation_alias=AliasChoices("job_id", "jobId"))
+
+
+class WaitForJob(OfJob):
+    """A job to wait for, and for how many seconds at most."""
+
+    max_wait: int = Field(50, ge=0, le=MAX_WAIT, validation_alias=AliasChoices("maxWait"))
+
+
+class WhichJobs(Request):
+    """Which jobs; `cursor` is the `next_cursor` of the page before."""
+
+    status: JobStatus | None = None
+    type: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    server: ServerName | None = None
+    limit: int = Field(20, ge=1, le=100)
+    cursor: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,18}$")] | None = None
+
+
+def body(order: Request) -> dict[str, Any]:
+    """What of an order travels in the body of its request."""
+    return order.model_dump(mode="json", exclude={"server_name", "confirmar"}, exclude_none=True)
+
+
+def plain(secret: SecretStr | None) -> str | None:
+    """A credential as it travels to the daemon."""
+    return secret.get_secret_value() if secret else None

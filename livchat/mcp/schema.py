@@ -1,0 +1,79 @@
+"""JSON schemas of the wire models, short: a conversation pays for every character of them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+Json = dict[str, Any]
+
+_FIELDS = {
+    "server_name": "Nome do servidor",
+    "name": "Nome",
+    "server_type": "Tamanho, ex. cx23; sem ele, o mais barato disponível",
+    "region": "Local, ex. nbg1",
+    "image": "Sistema, ex. debian-12",
+    "provider": "hetzner ou sandbox (simulado, grátis)",
+    "cpu": "Mínimo de núcleos",
+    "ram": "Mínimo de GB de memória",
+    "zone_name": "Zona DNS no Cloudflare, ex. example.com",
+    "subdomain": "Entre o app e a zona, ex. lab: n8n.lab.example.com",
+    "ssl_email": "E-mail para os certificados",
+    "timezone": "Fuso IANA, ex. America/Sao_Paulo",
+    "app_name": "Nome no catálogo, ex. n8n",
+    "config": "Respostas aos params do app no catálogo",
+    "command": "Comando do shell",
+    "timeout": "Segundos, conexão inclusa",
+    "job_id": "Id devolvido por quem iniciou o job",
+    "maxWait": "Segundos a esperar no máximo",
+    "cursor": "next_cursor da página anterior",
+    "verify": "Testar antes de guardar",
+    "confirmar": "Só para clientes sem elicitation: a frase exata que a recusa mostra, "
+    "depois que a pessoa concordar",
+}
+_NULL = {"type": "null"}
+
+
+def takes(model: type[BaseModel]) -> Json:
+    """The schema of a tool's arguments, each with what it means."""
+    schema = _short(model.model_json_schema(mode="validation"))
+    schema.setdefault("properties", {})
+    for name, field in schema["properties"].items():
+        if name in _FIELDS:
+            field["description"] = _FIELDS[name]
+    return schema
+
+
+def gives(model: type[BaseModel]) -> Json:
+    """The schema of a tool's answer."""
+    return _short(model.model_json_schema(mode="serialization"))
+
+
+def _short(schema: Json) -> Json:
+    """The schema without titles, descriptions and defaults that say nothing."""
+    found: Json = {}
+    for key, value in schema.items():
+        if key in ("title", "description") or (key == "default" and value is None):
+            continue
+        if key in ("properties", "$defs"):
+            found[key] = {name: _short(field) for name, field in value.items()}
+        elif isinstance(value, dict):
+            found[key] = _short(value)
+        elif isinstance(value, list):
+            found[key] = [_short(item) if isinstance(item, dict) else item for item in value]
+        else:
+            found[key] = value
+    return _nullable(found)
+
+
+def _nullable(schema: Json) -> Json:
+    """`anyOf` a plain type and null, as one list of types."""
+    kinds: list[Any] | Literal[False] = schema.get("anyOf", False)
+    if not kinds or _NULL not in kinds:
+        return schema
+    rest = [kind for kind in kinds if kind != _NULL]
+    if len(rest) != 1 or not isinstance(rest[0].get("type"), str) or "enum" in rest[0]:
+        return schema
+    others = {key: value for key, value in schema.items() if key != "anyOf"}
+    return {**others, **rest[0], "type": [rest[0]["type"], "null"]}

@@ -1,0 +1,123 @@
+"""What the engine does with work that does not stop, was left by a crash, or is nested in other."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from livchatd.jobs.engine import Submission
+from livchatd.jobs.step import Run, Step, Workflow
+
+from .conftest import Facts, Make, Order, World, result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stubborn(Make):
+    """Does not stop when it is told to, and leaves something at work when it is interrupted."""
+
+    async def apply(self, run: Run[Facts]) -> None:
+        self.world.done.append(f"begin {self.key}")
+        run.learnt.made = [*run.learnt.made, f"begun {self.key}"]
+        run.log("said after it was learnt")
+        work = asyncio.ensure_future(self.world.gate(self.key).wait())
+        while not work.done():
+            try:
+                await asyncio.wait({work})
+            except asyncio.CancelledError:
+                self.world.done.append(f"ignored by {self.key}")
+
+    async def halt(self, run: Run[Facts]) -> None:
+        self.world.done.append(f"halted {self.key}: {','.join(run.learnt.made)}")
+
+
+@pytest.fixture
+def workflows(world: World) -> list[Workflow[Any, Any]]:
+    def make(order: Order) -> list[Step[Facts]]:
+        return [
+            (Stubborn if key.startswith("s") else Make)(
+                key=key, after=tuple(after), world=world, inside=order.inside.get(key)
+            )
+            for key, after in order.steps.items()
+        ]
+
+    return [Workflow("make", Order, Facts, make, result)]
+
+
+async def begin(engine: Any, order: Order, server: str | None = None) -> str:
+    what = Submission(workflow="make", params=order, summary="Make", server=server)
+    made = await engine.submit(what)
+    job_id: str = made.job_id
+    return job_id
+
+
+async def until(world: World, word: str) -> None:
+    async with asyncio.timeout(10):
+        while word not in world.done:
+            await asyncio.sleep(0.002)
+
+
+async def test_a_cancel_waits_for_work_that_does_not_stop(engine, world):
+    job_id = await begin(engine, Order(steps={"s": []}))
+    await until(world, "begin s")
+    await engine.cancel(job_id)
+    await until(world, "ignored by s")
+    assert (await engine.wait(job_id, 0.1))["status"] == "running"
+    world.gate("s").set()
+    job = await engine.wait(job_id, 10)
+    assert (job["status"], job["rollback"]) == ("cancelled", "clean")
+
+
+async def test_force_gives_up_work_that_does_not_stop_and_nothing_follows_the_end(engine, world):
+    job_id = await begin(engine, Order(steps={"a": [], "s": ["a"]}))
+    await until(world, "begin s")
+    await engine.cancel(job_id)
+    await engine.cancel(job_id, force=True)
+    job = await engine.wait(job_id, 10)
+    assert (job["status"], job["rollback"]) == ("cancelled", "partial")
+    assert job["left_behind"] == ["a", "s", "'Make s' was given up while it was at work"]
+    assert "undid a" not in world.done
+    world.gate("s").set()
+    await asyncio.sleep(0.05)
+    events = [event async for batch in engine.follow(job_id, None) for event in batch]
+    assert events[-1].type == "end"
+
+
+async def test_what_a_crash_left_at_work_is_halted_before_anything_is_undone(start, world):
+    engine = await start()
+    job_id = await begin(engine, Order(steps={"a": [], "s": ["a"]}))
+    await until(world, "begin s")
+    await engine.cancel(job_id)
+    world.gate("s").set()
+    engine = await start()
+    await engine.wait(job_id, 10)
+    done = [word for word in world.done if word.startswith(("halted", "undid"))]
+    # What was learnt is as durable as the line that came after it.
+    assert done[-3:] == ["halted s: a,begun s", "undid s", "undid a"]
+
+
+async def test_what_is_nested_deeper_in_what_is_undone_is_done_again_by_a_retry(engine, world):
+    world.gate("d")
+    inside = {"b": "a", "c": "b"}
+    steps = {"a": [], "b": ["a"], "c": ["b"], "d": ["c"]}
+    first = await begin(engine, Order(steps=steps, inside=inside))
+    await until(world, "begin d")
+    await engine.cancel(first)
+    job = await engine.wait(first, 10)
+    assert [step["status"] for step in job["steps"]] == ["undone"] * 4
+    world.there.clear()
+    world.gates.clear()
+    job = await engine.wait((await engine.retry(first)).job_id, 10)
+    assert (job["status"], world.there) == ("completed", {"a", "b", "c", "d"})
+
+
+async def test_a_cancel_in_the_tick_of_the_start_is_kept_over_a_crash(start, world):
+    engine = await start()
+    job_id = await begin(engine, Order(steps={"s": []}))
+    await engine.cancel(job_id)
+    engine = await start()
+    world.gate("s").set()
+    job = await engine.wait(job_id, 10)
+    assert (job["status"], job["cancel_requested"]) == ("cancelled", True)
