@@ -55,7 +55,7 @@ def _run(name: str, file: Path, *, quick: bool) -> list[Figure]:
 
 def _table(found: dict[str, list[Figure]]) -> str:
     rows = [
-        f"Run on {datetime.now(UTC):%Y-%m-%d} on {machine()}.",
+        f"Run on {datetime.now(UTC):%Y-%m-%d} on {machine()}, {_load()}.",
         "",
         "| command | what | figure | beside it, in the same run | promise | |",
         "|---|---|---|---|---|---|",
@@ -68,6 +68,11 @@ def _table(found: dict[str, list[Figure]]) -> str:
             )  # fmt: skip
             rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
+
+
+def _load() -> str:
+    """How busy the machine was: only near 1 are these the figures of a quiet one."""
+    return f"load average over the last 15 minutes {os.getloadavg()[2]:.1f}"
 
 
 if __name__ == "__main__":

@@ -8,16 +8,19 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from time import sleep  # noqa: TID251 - a cancel comes at a random instant
+from time import monotonic, sleep  # noqa: TID251 - a cancel comes at a random instant
 from typing import Any, cast
 
 from livchat.client import Client
-from livchat.errors import Conflict, LivChatError
+from livchat.errors import Conflict, DaemonUnreachable, LivChatError, ProviderUnavailable
 
 ZONE = "livchat.localhost"
 SECOND_THOUGHTS = 0.35
 """How often a job is cancelled."""
+AWAY = 60.0
+"""Seconds that the daemon may be away."""
 LATEST = 1.5
 """Seconds at most from a job's submission to its cancel."""
 APPS = ("redis", "postgres", "n8n")
@@ -72,7 +75,7 @@ class Life:
 
     def _job(self, what: str, submit: Callable[[], Any]) -> bool:
         """Submit, maybe cancel, maybe retry; whether the last of them completed."""
-        job_id = submit()["job_id"]
+        job_id = self._ask(submit)["job_id"]
         while True:
             job = self._ends(what, job_id)
             if job["status"] == "completed":
@@ -80,7 +83,7 @@ class Life:
             if job["status"] == "failed" or self._chance.random() < 0.3:
                 return False
             self._log.counts["retries"] += 1
-            job_id = self._client.retry_job(job_id)["job_id"]
+            job_id = self._ask(partial(self._client.retry_job, job_id))["job_id"]
 
     def _ends(self, what: str, job_id: str) -> dict[str, Any]:
         self._log.counts[f"jobs: {what}"] += 1
@@ -89,9 +92,9 @@ class Life:
         if asked:
             sleep(self._chance.uniform(0, LATEST))
             self._cancel(job_id)
-        job = self._client.wait(job_id, 5)
+        job = self._ask(lambda: self._client.wait(job_id, 5))
         while job["status"] in {"queued", "running"}:
-            job = self._client.wait(job_id, 5)
+            job = self._ask(lambda: self._client.wait(job_id, 5))
         self._log.counts[f"ended: {job['status']}"] += 1
         if job["status"] == "cancelled":
             if not asked:
@@ -99,9 +102,26 @@ class Life:
             self._log.counts[f"rollback: {job['rollback']}"] += 1
         return job
 
+    def _ask(self, call: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Ask once the daemon is there: the client is patient with one that it has met only.
+
+        One that was told to stop in the middle of a submission says so, and has begun nothing.
+        """
+        deadline = monotonic() + AWAY
+        while True:
+            try:
+                self._client.open()
+                return call()
+            except (DaemonUnreachable, ProviderUnavailable) as error:
+                if monotonic() > deadline:
+                    raise
+                if not isinstance(error, DaemonUnreachable) and "stopping" not in error.message:
+                    raise
+                sleep(0.05)
+
     def _cancel(self, job_id: str) -> None:
         try:
-            self._client.cancel_job(job_id)
+            self._ask(lambda: self._client.cancel_job(job_id))
             self._log.counts["cancels"] += 1
         except Conflict:
             self._log.counts["cancels too late"] += 1

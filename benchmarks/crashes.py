@@ -60,7 +60,8 @@ def crash(home: Path, seed: int, kills: int, lives: int, scale: float) -> tuple[
         for thread in (*threads, everything.thread):
             thread.start()
         while tally.kills < kills:
-            sleep(chance.uniform(0, LONGEST))
+            # On a busy machine a daemon takes longer to get to work again.
+            sleep(chance.uniform(0, max(LONGEST, 2 * tally.starts[-1] if tally.starts else 0)))
             _strike(daemon, tally)
         for life in going:
             life.last = True

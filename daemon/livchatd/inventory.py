@@ -84,6 +84,11 @@ class Inventory:
         ).fetchone()
         return ServerRecord.model_validate_json(row[0]) if row else None
 
+    def has(self, name: str) -> bool:
+        """Whether there is a server of that name."""
+        row = self._database.reader.execute("SELECT 1 FROM servers WHERE name = ?", (name,))
+        return row.fetchone() is not None
+
     def server(self, name: str) -> ServerRecord:
         """A server; `NotFound` if there is none of that name."""
         found = self.find(name)

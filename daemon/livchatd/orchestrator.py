@@ -232,9 +232,10 @@ class Orchestrator:
         async with self.adding.lock:
             self._must_be_free(order.name)
             await self.adding.keep(want)
+            record = joining(order, now())
             return await self._submit(
                 "add_server", order, f"Add server {order.name}", order.name, ask,
-                variant=f"{order.provider}/", guard=self._taking(joining(order, now())),
+                variant=_variant(record), guard=self._taking(record),
             )  # fmt: skip
 
     async def _choose(self, want: Up) -> UpChoice:
@@ -273,7 +274,7 @@ class Orchestrator:
         return record
 
     def _must_be_free(self, name: str) -> None:
-        if self.inventory.find(name) is None:
+        if not self.inventory.has(name):
             return
         job_id = self.engine.live_job_of(name)
         raise Conflict(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import shlex
 import subprocess
 import tempfile
 from pathlib import Path
@@ -69,7 +70,7 @@ def has_passphrase(text: str) -> bool:
     return raw[len(_MAGIC) + 4 : len(_MAGIC) + 4 + size] != b"none"
 
 
-def shell(access: dict[str, Any], private: str) -> int:
+def shell(access: dict[str, Any], private: str, words: list[str]) -> int:
     """Run the system's ssh until it ends; its exit status. The key lies in a private folder."""
     if not access.get("host_key"):
         raise Conflict(
@@ -89,7 +90,8 @@ def shell(access: dict[str, Any], private: str) -> int:
             "User": access["user"],
         }
         pairs = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-        command = ["ssh", "-F", "none", *pairs, "--", str(access["host"])]
+        line = [shlex.join(words)] if words else []
+        command = ["ssh", "-F", "none", *pairs, "--", str(access["host"]), *line]
         try:
             return subprocess.run(command, check=False).returncode  # noqa: S603 - no shell
         except FileNotFoundError:

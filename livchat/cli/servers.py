@@ -95,7 +95,7 @@ def add(
     client = connect()
     accepted = client.create_server(order)
     if private is None:
-        line = client.server(name).get("public_key")
+        line = client.job(accepted["job_id"])["params"]["public_key"]
         show.note(say("let_in", user=user, host=host, line=line))
     submitted(client, accepted, output, wait=wait)
 
@@ -191,8 +191,14 @@ def execute(
         raise typer.Exit(1)
 
 
-@cli.command("ssh")
-def shell(name: options.ServerArgument) -> None:
+@cli.command("ssh", context_settings={"ignore_unknown_options": True})
+def shell(
+    name: options.ServerArgument,
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="-- CMD...", help="A command in place of a shell."),
+    ] = None,
+) -> None:
     """Open a shell on a server, with its key and its pinned host key.
 
     Example: livchat server ssh prod-01
@@ -200,7 +206,7 @@ def shell(name: options.ServerArgument) -> None:
     client = connect()
     access = client.ssh_access(name)
     private = client.secret(f"ssh/{name}/private", reveal=True)["value"]
-    raise typer.Exit(keys.shell(access, private))
+    raise typer.Exit(keys.shell(access, private, command or []))
 
 
 @cli.command()

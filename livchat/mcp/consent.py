@@ -17,12 +17,14 @@ Json = dict[str, Any]
 
 FREE = frozenset({"sandbox", "own"})
 """Providers that sell nothing."""
+CORES, MEMORY_GB = 2, 4
+"""What a server has at least where nobody said; the daemon chooses the same way."""
 _SHOWN = 5
 _SHELL = re.compile(r"[;&|<>$`(){}!\\\n\r]")
-_READING = frozenset(
-    "cat df du echo free head id ls lsblk lscpu nproc printf ps pwd stat tail uname uptime wc "
-    "whoami".split()
-)
+_READING = {
+    "cat", "df", "du", "echo", "free", "head", "id", "ls", "lsblk", "lscpu", "nproc", "printf",
+    "ps", "pwd", "stat", "tail", "uname", "uptime", "wc", "whoami",
+}  # fmt: skip
 _READING_WITH = {
     "docker": {
         "ps", "images", "info", "version", "logs", "stats", "top", "port", "node ls", "network ls",
@@ -144,7 +146,9 @@ def _cheapest(types: list[Json], order: BuyServer) -> Offer:
     if fitting:
         return fitting[0]
     wanted = " ".join(filter(None, (order.server_type, order.region and f"em {order.region}")))
-    had = "; ".join(f"{o.name} em {o.region} ({o.told} por mês)" for o in offers[:_SHOWN])
+    alike = order.model_copy(update={"server_type": None})
+    instead = [offer for offer in offers if _fits(offer, types, alike)] or offers
+    had = "; ".join(f"{o.name} em {o.region} ({o.told} por mês)" for o in instead[:_SHOWN])
     message = f"{wanted or 'such a server'} cannot be had now; to be had: {had or 'nothing'}"
     hint = "criar-servidor com server_type e region de uma destas ofertas"
     known = any(kind["name"] == order.server_type for kind in types if not kind["deprecated"])
@@ -172,12 +176,14 @@ def _told(place: Json) -> str:
 
 
 def _fits(offer: Offer, types: list[Json], order: BuyServer) -> bool:
+    """Would the daemon take this one? A type that is not named has its usual size, on x86."""
     kind = next(kind for kind in types if kind["name"] == offer.name)
+    named = order.server_type is not None
+    cores, memory = (0, 0) if named else (CORES, MEMORY_GB)
     return (
         order.server_type in (None, offer.name)
         and order.region in (None, offer.region)
-        and kind["cores"] >= (order.cpu or 0)
-        and kind["memory_gb"] >= (order.ram or 0)
-        # Images of the catalog are for x86; whoever wants Arm names its type.
-        and (order.server_type is not None or kind["architecture"] == "x86")
+        and kind["cores"] >= (order.cpu or cores)
+        and kind["memory_gb"] >= (order.ram or memory)
+        and (named or kind["architecture"] == "x86")
     )

@@ -38,6 +38,7 @@ class Follower:
         await self._bell.wait()
 
     def _follow(self, job: Json) -> None:
+        client: Client | None = None
         try:
             client = self._connect()
             for event in client.job_events(job["job_id"], job["cursor"]):
@@ -48,6 +49,9 @@ class Follower:
             self._end(job, error)
         except RuntimeError:
             return  # The loop is closed: nobody waits any more.
+        finally:
+            if client is not None:
+                client.close()
 
     def _end(self, job: Json, error: LivChatError) -> None:
         if not self._loop.is_closed():

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, Field, SecretStr, StringConstraints
 
 from livchat.wire.apps import DeployApp
-from livchat.wire.base import AppName, Email, ProviderName, Request, ServerName
+from livchat.wire.base import AppName, Email, ProviderName, Request, ServerName, SmallName
 from livchat.wire.jobs import JobStatus
-from livchat.wire.servers import CreateServer, ExecCommand, SetupServer
+from livchat.wire.servers import ExecCommand, SetupServer
 
 MAX_WAIT = 600
 
@@ -50,10 +50,16 @@ class GiveCloudflare(Request):
     verify: bool = True
 
 
-class BuyServer(CreateServer, Confirmed):
-    """A server to be made."""
+class BuyServer(Confirmed):
+    """A server to be made at a provider; one of your own is added in the terminal."""
 
     name: ServerName = Field(validation_alias=AliasChoices("name", "server_name"))
+    server_type: SmallName | None = None
+    region: SmallName | None = None
+    image: SmallName | None = None
+    provider: ProviderName | None = None
+    cpu: int | None = Field(None, ge=1, le=512)
+    ram: float | None = Field(None, gt=0, le=4096)
 
 
 class SetUp(SetupServer, OnServer):
@@ -103,6 +109,12 @@ class WhichJobs(Request):
 def body(order: Request) -> dict[str, Any]:
     """What of an order travels in the body of its request."""
     return order.model_dump(mode="json", exclude={"server_name", "confirmar"}, exclude_none=True)
+
+
+def named(order: Request) -> str:
+    """The server that an order is for."""
+    found: str = order.name if isinstance(order, BuyServer) else getattr(order, "server_name", "")
+    return found
 
 
 def plain(secret: SecretStr | None) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -64,16 +64,26 @@ def _short(schema: Json) -> Json:
             found[key] = [_short(item) if isinstance(item, dict) else item for item in value]
         else:
             found[key] = value
-    return _nullable(found)
+    return _without_null(found)
 
 
-def _nullable(schema: Json) -> Json:
-    """`anyOf` a plain type and null, as one list of types."""
-    kinds: list[Any] | Literal[False] = schema.get("anyOf", False)
-    if not kinds or _NULL not in kinds:
-        return schema
-    rest = [kind for kind in kinds if kind != _NULL]
-    if len(rest) != 1 or not isinstance(rest[0].get("type"), str) or "enum" in rest[0]:
-        return schema
-    others = {key: value for key, value in schema.items() if key != "anyOf"}
-    return {**others, **rest[0], "type": [rest[0]["type"], "null"]}
+def _without_null(schema: Json) -> Json:
+    """What may be null is left out instead: not every client takes two types for one field."""
+    fields: Json = schema.get("properties", {})
+    needed = [name for name in schema.get("required", []) if not _may_be_null(fields.get(name))]
+    found = (
+        {**schema, "properties": {k: _plain(v) for k, v in fields.items()}} if fields else schema
+    )
+    return {**found, "required": needed} if "required" in schema else found
+
+
+def _may_be_null(field: Json | None) -> bool:
+    return field is not None and _NULL in field.get("anyOf", [])
+
+
+def _plain(field: Json) -> Json:
+    if not _may_be_null(field):
+        return field
+    kinds = [kind for kind in field["anyOf"] if kind != _NULL]
+    others = {key: value for key, value in field.items() if key != "anyOf"}
+    return {**others, **kinds[0]} if len(kinds) == 1 else {**others, "anyOf": kinds}

@@ -10,6 +10,7 @@ from typing import Any
 from livchat.client import Client
 from livchat.mcp import answers, consent, credentials
 from livchat.mcp.answers import Executed, JobAnswer, Started, shaped
+from livchat.mcp.consent import Settled
 from livchat.mcp.inputs import (
     BuyServer,
     Destroy,
@@ -26,7 +27,6 @@ from livchat.mcp.inputs import (
     WhichJobs,
     body,
 )
-from livchat.mcp.consent import Settled
 from livchat.wire.apps import Catalog, InstalledApps
 from livchat.wire.base import Request, Wire
 from livchat.wire.config import Done
@@ -40,8 +40,7 @@ class Effect(Enum):
     """What a tool may do, as its annotations tell: read-only, destructive, idempotent."""
 
     READS = (True, False, True)
-    KEEPS = (False, False, True)
-    STARTS = (False, False, True)
+    MAKES = (False, False, True)
     DESTROYS = (False, True, True)
     RUNS = (False, True, False)
 
@@ -61,12 +60,12 @@ class Tool:
 
     @property
     def job(self) -> bool:
-        """Does it start a job?"""
+        """Whether it starts a job."""
         return self.gives is Started
 
     @property
     def once(self) -> bool:
-        """Is the same call within a conversation the same order?"""
+        """Whether the same call within a conversation is the same order."""
         return self.job or self.effect is Effect.RUNS
 
 
@@ -75,21 +74,21 @@ TOOLS = (
         "inicializar-sistema", "Initialise LivChat",
         "Prepara as pastas e o cofre do LivChat Setup nesta máquina. Comece por aqui; repetir não "
         "faz mal.",
-        Effect.KEEPS, Nothing, Done, lambda c, _: shaped(Done, c.init()),
+        Effect.MAKES, Nothing, Done, lambda c, _: shaped(Done, c.init()),
     ),
     Tool(
         "configurar-provider", "Configure a cloud provider",
         "Token da nuvem. Prefira fora da conversa: a pessoa roda no terminal `livchat config "
         "provider hetzner`, depois chame sem token para testar o que está guardado. Um token dado "
         "aqui fica no histórico do chat. O sandbox não precisa de token.",
-        Effect.KEEPS, GiveProvider, Done, credentials.provider,
+        Effect.MAKES, GiveProvider, Done, credentials.provider,
     ),
     Tool(
         "configurar-cloudflare", "Configure Cloudflare DNS",
         "Credenciais de DNS. Prefira fora da conversa: a pessoa roda no terminal `livchat config "
         "cloudflare`, depois chame sem argumentos para testar o que está guardado. Aceita "
         "api_token, ou email com api_key.",
-        Effect.KEEPS, GiveCloudflare, Done, credentials.cloudflare,
+        Effect.MAKES, GiveCloudflare, Done, credentials.cloudflare,
     ),
     Tool(
         "verificar-job", "Check a job",
@@ -111,7 +110,7 @@ TOOLS = (
         "criar-servidor", "Create a server",
         "Cria um servidor. Na nuvem custa dinheiro: o preço é mostrado e a pessoa confirma antes. "
         "provider=sandbox é simulado e grátis. Devolve um job.",
-        Effect.STARTS, BuyServer, Started,
+        Effect.MAKES, BuyServer, Started,
         lambda c, o: c.create_server(body(o)), consent.purchase,
     ),
     Tool(
@@ -128,7 +127,7 @@ TOOLS = (
         "configurar-servidor-completo", "Set up a server",
         "Instala Docker, Swarm, Traefik e Portainer num servidor criado e aponta o DNS. Devolve um "
         "job.",
-        Effect.STARTS, SetUp, Started, lambda c, o: c.setup_server(o.server_name, body(o)),
+        Effect.MAKES, SetUp, Started, lambda c, o: c.setup_server(o.server_name, body(o)),
     ),
     Tool(
         "executar-comando-ssh", "Run a command over SSH",
@@ -153,7 +152,7 @@ TOOLS = (
         "instalar-app", "Install an app",
         "Instala um app do catálogo num servidor configurado; as dependências vêm junto. Devolve "
         "um job.",
-        Effect.STARTS, Install, Started,
+        Effect.MAKES, Install, Started,
         lambda c, o: c.deploy_app(o.server_name, o.app_name, dict(o.config)),
     ),
     Tool(

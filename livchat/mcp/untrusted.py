@@ -37,11 +37,11 @@ def cut(text: str, limit: int = STRING_LIMIT) -> str:
 
 
 def cleaned(value: Any) -> Any:
-    """A JSON value with every string of it clean and cut."""
+    """A JSON value with every string of it clean and cut, and without what is null."""
     if isinstance(value, str):
         return cut(value)
     if isinstance(value, dict):
-        return {clean(str(key)): cleaned(item) for key, item in value.items()}
+        return {clean(str(k)): cleaned(item) for k, item in value.items() if item is not None}
     if isinstance(value, list):
         return [cleaned(item) for item in value]
     return value

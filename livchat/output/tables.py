@@ -96,13 +96,14 @@ def outcome(found: Json) -> Iterator[str]:
     if isinstance(server, dict):
         address = address or server.get("ip_address")
         server = server.get("name")
+    left = (say("left"), made.get("left"))
     plain = [
         (key, value)
         for key, value in made.items()
         if key not in ("apps", "server", "server_name", "name", "ip_address")
         and isinstance(value, str | int | float)
     ]
-    yield from record([*rows, ("server", server), ("ip_address", address), *plain])
+    yield from record([*rows, ("server", server), ("ip_address", address), *plain, left])
 
 
 def servers(answer: Json) -> Iterator[str]:

@@ -64,7 +64,7 @@ def set_up(portainer: str = PORTAINER) -> Machine:
 def address(machine: Machine) -> str:
     """Portainer's address, found the way a client finds it."""
     label = "com.docker.swarm.service.name=portainer_portainer"
-    listed = run(machine, f"docker ps --no-trunc --format json --filter label={label}")
+    listed = run(machine, f"docker ps --no-trunc --format '{{{{json .}}}}' --filter label={label}")
     container = json.loads(listed)["ID"]
     sandbox = run(
         machine, f"docker inspect --format '{{{{.NetworkSettings.SandboxID}}}}' {container}"

@@ -93,6 +93,7 @@ class Engine:
         self._stopping = False
         self._tidying: asyncio.Task[None] | None = None
         self._ids = Ids()
+        self._briefs = table.Briefs(database.reader)
         self.claims = Claims(database)
 
     async def start(self) -> None:
@@ -149,6 +150,10 @@ class Engine:
     async def cancel(self, job_id: str, *, force: bool = False) -> dict[str, Any]:
         """Ask a job to stop. A queued one ends at once; `force` abandons an undo under way."""
         live = self._live.get(job_id)
+        if live is not None and live.status in ENDED:
+            # Its end is being written: nothing may come after it.
+            await live.ended.wait()
+            live = None
         if live is None:
             job = self.job(job_id)
             raise Conflict(
@@ -172,6 +177,7 @@ class Engine:
         """Delete jobs that ended longer ago than this; how many."""
         before = (datetime.now(UTC) - older_than).isoformat(timespec="microseconds")[:-6] + "Z"
         gone = await self._database.write(lambda tx: table.prune(tx, before, status))
+        self._briefs.forget()
         for tally in gone:
             self._recorder.add(tally, -1)
         return len(gone)
@@ -186,7 +192,7 @@ class Engine:
         total = self._recorder.tallies[want.type, want.status, want.server]
         if not total:
             return "[]", 0, None
-        page, more = table.read_jobs(self._database.reader, want)
+        page, more = self._briefs.page(want)
         return page, total, more
 
     async def logs(

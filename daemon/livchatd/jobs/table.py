@@ -10,11 +10,13 @@ from functools import cache
 from typing import Any
 
 from livchat.errors import CursorGone, Invalid, NotFound
-from livchat.wire.jobs import LOG_TAIL
+from livchat.wire.jobs import ENDED, LOG_TAIL
 from livchatd.database import Transaction
 from livchatd.jobs.feed import Event
 from livchatd.jobs.live import Live, LiveStep, done_and_remaining
 
+REMEMBERED = 4096
+"""How many ended jobs' texts are kept in memory: some 2 MB."""
 LIST_LIMIT = 500
 """The most jobs that one page of a list may have."""
 
@@ -137,19 +139,43 @@ def read_job(connection: sqlite3.Connection, job_id: str, epoch: str, seq: int) 
     return job
 
 
-def read_jobs(connection: sqlite3.Connection, want: JobFilter) -> tuple[str, int | None]:
-    """A page of jobs, newest first, as the JSON text of an array; and where the next begins."""
-    where, values = _where(want)
-    if want.before is not None:
-        where.append("n < ?")
-        values.append(want.before)
-    condition = f"WHERE {' AND '.join(where)}" if where else ""
-    rows = connection.execute(
-        f"SELECT n, {_BRIEF} FROM jobs {condition} ORDER BY n DESC LIMIT ?",
-        (*values, want.limit + 1),
-    ).fetchall()
-    more = rows[want.limit - 1][0] if len(rows) > want.limit else None
-    return f"[{','.join(row[1] for row in rows[: want.limit])}]", more
+class Briefs:
+    """Pages of jobs as JSON text. The text of a job that has ended is remembered: it stays so."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._ended: dict[int, str] = {}
+
+    def page(self, want: JobFilter) -> tuple[str, int | None]:
+        """A page, newest first, as the text of an array; and where the next page begins."""
+        where, values = _where(want)
+        if want.before is not None:
+            where.append("n < ?")
+            values.append(want.before)
+        condition = f"WHERE {' AND '.join(where)}" if where else ""
+        rows = self._connection.execute(
+            f"SELECT n FROM jobs {condition} ORDER BY n DESC LIMIT ?", (*values, want.limit + 1)
+        ).fetchall()
+        numbers = [row[0] for row in rows[: want.limit]]
+        more = numbers[-1] if len(rows) > want.limit else None
+        texts = self._texts([n for n in numbers if n not in self._ended])
+        return f"[{','.join(texts.get(n) or self._ended[n] for n in numbers)}]", more
+
+    def forget(self) -> None:
+        """Forget all that is remembered: jobs were deleted."""
+        self._ended.clear()
+
+    def _texts(self, numbers: list[int]) -> dict[int, str]:
+        if not numbers:
+            return {}
+        marks = ", ".join("?" * len(numbers))
+        rows = self._connection.execute(
+            f"SELECT n, status, {_BRIEF} FROM jobs WHERE n IN ({marks})", numbers
+        ).fetchall()
+        if len(self._ended) + len(rows) > REMEMBERED:
+            self._ended.clear()
+        self._ended.update((row[0], row[2]) for row in rows if row[1] in ENDED)
+        return {row[0]: row[2] for row in rows}
 
 
 def read_logs(

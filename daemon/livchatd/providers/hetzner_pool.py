@@ -77,7 +77,9 @@ class CallPool:
                     break  # it had not begun
         if cancelled is not None:
             raise cancelled
-        if not waiter.done() or waiter.cancelled():
+        if waiter.cancelled():
+            raise ProviderUnavailable(f"{self._name} is closed: the daemon is stopping")
+        if not waiter.done():
             waiter.cancel()
             raise ProviderUnavailable(f"{self._name} did not answer within {self._deadline:g} s")
         return waiter.result()

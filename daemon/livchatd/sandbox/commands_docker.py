@@ -57,7 +57,7 @@ def printed(*objects: dict[str, Any]) -> str:
 
 
 def lines(objects: list[dict[str, Any]]) -> str:
-    """What `--format json` prints: an object a line."""
+    """What `--format {{json .}}` prints: an object a line."""
     return "".join(json.dumps(each) + "\n" for each in objects)
 
 
@@ -147,7 +147,8 @@ def _secret(machine: Machine, given: list[str], stdin: str) -> Answer:
 
 def _volume(machine: Machine, given: list[str], _stdin: str) -> Answer:
     engine = machine.engine
-    if exactly(given, "ls", "--format", "json", "--filter", "*") and given[4].startswith(_STACK):
+    listed = exactly(given, "ls", "--format", "{{json .}}", "--filter", "*")
+    if listed and given[4].startswith(_STACK):
         stack = given[4].removeprefix(_STACK)
         found = [(name, each) for name, each in engine.held.volumes.items() if each.stack == stack]
         return Answer(

@@ -53,9 +53,10 @@ def piped(machine: Machine, given: list[str], script: str, words: Words, at_once
         return fail(f"Failed to start transient service unit: Unit {name}.service already exists.")
     run = Script(at=now, limit=now + int(asked["limit"]))
     for join, part in _split(script):
-        if run.over or (join == "&&" and run.code):
+        if run.over:
             break
-        _step(machine, run, part, words, at_once)
+        if join == ";" or not run.code:
+            _step(machine, run, part, words, at_once)
     work = Work([], run.at, code=run.code)
     machine.units[name] = Unit(name, given, None, work, remains=False)
     return Answer(code=run.code, unit=name, printed=tuple(run.printed), changed=True)

@@ -129,10 +129,12 @@ def _ps(machine: Machine, name: str, _stdin: str) -> Answer:
 
 _STACK: tuple[tuple[tuple[str, ...], Callable[[Machine, str, str], Answer]], ...] = (
     (("deploy", "--detach=true", "--prune", "-c", "-", "*"), _deploy),
+    (("deploy", "--prune", "-c", "-", "*"), _deploy),
     (("rm", "--detach=true", "*"), _rm),
-    (("ls", "--format", "json"), _ls),
-    (("services", "--format", "json", "*"), _services),
-    (("ps", "--format", "json", "--no-trunc", "*"), _ps),
+    (("rm", "*"), _rm),
+    (("ls", "--format", "{{json .}}"), _ls),
+    (("services", "--format", "{{json .}}", "*"), _services),
+    (("ps", "--format", "{{json .}}", "--no-trunc", "*"), _ps),
 )
 
 
@@ -158,7 +160,7 @@ def service(machine: Machine, given: list[str], _stdin: str) -> Answer:
 
 def containers(machine: Machine, given: list[str], _stdin: str) -> Answer:
     """`docker ps` of one service."""
-    if not exactly(given, "ps", "--no-trunc", "--format", "json", "--filter", "*"):
+    if not exactly(given, "ps", "--no-trunc", "--format", "{{json .}}", "--filter", "*"):
         raise NotSimulated("docker ps")
     if not given[5].startswith(_SERVICE):
         raise NotSimulated("docker ps --filter")

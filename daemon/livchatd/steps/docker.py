@@ -25,6 +25,8 @@ QUIET = {"DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_MODE": "a"}
 UPDATE, INSTALL = "apt-update", "apt-install"
 """The units of the installation."""
 VERSION = ("docker", "version", "--format", "{{.Server.Version}}")
+STATES = r"-f=${Package} ${Version} ${db:Status-Status}\n"
+HALF_DONE = frozenset({"half-installed", "unpacked", "half-configured"})
 _COUNT = re.compile(r"(\d+) newly installed")
 
 
@@ -99,6 +101,11 @@ class InstallDocker(SystemStep):
         )
 
     async def halt(self, run: Run[Ledger]) -> None:
+        installing = JobUnit(run, INSTALL)
+        if installing.begun:
+            shell = await self.tools.shell(self.order.name)
+            await shell.halt(installing.name)
+            await _mend(shell)
         await halt_units(run, self.tools, self.order.name)
 
     def leaves(self, run: Run[Ledger]) -> list[str]:
@@ -168,6 +175,20 @@ class PullImages(Step[Ledger]):
             if _pulling(run, image).begun
             or not await shell.succeeds("docker", "image", "inspect", image)
         ]
+
+
+async def _mend(shell: Shell) -> None:
+    """After an installation that was stopped: what it left half done goes, so that dpkg is whole.
+
+    Finishing it instead would start Docker, which is no longer wanted.
+    """
+    known = await shell.run("dpkg-query", "-W", STATES, check=False)
+    rows = (line.split() for line in known.stdout.splitlines())
+    broken = [row[0] for row in rows if len(row) == 3 and row[2] in HALF_DONE]
+    if broken:
+        forced = ("--force-remove-reinstreq", "--force-depends")
+        await shell.run("dpkg", "--remove", *forced, *broken, timeout=300, check=False)
+    await shell.run("dpkg", "--configure", "-a", timeout=600, check=False)
 
 
 async def _packages(shell: Shell) -> tuple[str, ...]:

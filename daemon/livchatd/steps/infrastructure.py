@@ -12,6 +12,7 @@ from livchatd.catalog.order import Rendered
 from livchatd.catalog.secrets import password
 from livchatd.jobs.step import Run
 from livchatd.steps.learnt import Ledger, make_note
+from livchatd.steps.older import deploy_stack, remove_stack
 from livchatd.steps.stack import Watch, create_secrets, has_secret, remove_secrets, remove_volumes
 from livchatd.steps.system import SystemStep
 
@@ -42,12 +43,7 @@ class DeployBase(SystemStep):
         if not watch.before:
             await make_note(run, f"stack {self.stack}")
         await create_secrets(shell, rendered.docker_secrets)
-        deployed = await shell.run(
-            *("docker", "stack", "deploy", "--detach=true", "--prune", "-c", "-", self.stack),
-            stdin=rendered.compose,
-            timeout=180,
-        )
-        run.log(deployed.stdout)
+        run.log(await deploy_stack(shell, self.stack, rendered.compose))
         wave = rendered.waves[-1]
         await watch.until_up(run, wave.services, wave.jobs, max(wave.timeout, 600))
         # What was deployed last, for the next look: Docker does not give the file back.
@@ -58,7 +54,7 @@ class DeployBase(SystemStep):
             return
         rendered = await self.rendered()
         shell = await self.tools.shell(self.order.name)
-        await shell.run("docker", "stack", "rm", "--detach=true", self.stack, check=False)
+        await remove_stack(shell, self.stack)
         await remove_volumes(self.tools, shell, self.stack)
         await remove_secrets(shell, rendered.docker_secrets)
         await shell.run("rm", "-f", self._place)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from livchat.errors import CommandFailed, Conflict, HostKeyChanged, LivChatError, ProviderError
+from livchat.errors import (
+    CommandFailed,
+    Conflict,
+    HostKeyChanged,
+    LivChatError,
+    ProviderError,
+    ProviderUnavailable,
+)
 from livchat.wire.servers import ServerStatus
 from livchatd.database import now
 from livchatd.inventory import ServerRecord
@@ -14,6 +21,9 @@ from livchatd.steps.keys import client_key, fingerprint, public_line
 from livchatd.steps.learnt import Ledger
 from livchatd.steps.orders import AddServerOrder
 from livchatd.steps.tools import Tools
+
+_FINAL = (HostKeyChanged, CommandFailed)
+"""What waiting for a key to be let in does not change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,21 +78,24 @@ class LogIn(JoiningStep):
         if self.order.public_key:
             run.log(
                 f"to let LivChat in, add this line to ~/.ssh/authorized_keys of "
-                f"{self.order.user} on the machine within {self.patience / 60:g} minutes: {line}",
+                f"{self.order.user} on the machine within {self.patience / 60:g} minutes: "
+                f"{self.order.public_key}",
                 "warning",
             )
-        last = ProviderError(f"'{self.order.name}' does not let our key in")
-        async for _ in self.tools.looks(self.patience):
+        last: LivChatError | None = None
+        # Not often: a server may shut out for a while who fails to log in again and again.
+        async for _ in self.tools.looks(self.patience, first=3.0, most=15.0):
             try:
                 await self._try()
-            except ProviderError as error:
+            except (ProviderError, ProviderUnavailable) as error:
+                waiting = last is not None or type(error) is ProviderError
                 last = error
-                if type(error) is not ProviderError or not self.order.public_key:
+                if not (self.order.public_key and waiting) or isinstance(error, _FINAL):
                     break
             else:
                 self._tell(run)
                 return
-        raise _explained(last, self.order, line)
+        raise _explained(last or ProviderError("our key is not let in"), self.order, line)
 
     async def _line(self) -> str:
         hint = f"livchat server add {self.order.name} --host {self.order.host}"
@@ -152,6 +165,9 @@ def _explained(error: LivChatError, order: AddServerOrder, line: str) -> LivChat
             f"'{order.name}' ({order.host}:{order.port}) shows another host key than {given}",
             hint="ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub, on the machine, shows its own",
         )
+    if isinstance(error, ProviderUnavailable):
+        where = f"-p {order.port} {order.user}@{order.host}"
+        return ProviderUnavailable(error.message, hint=f"does it answer you? ssh {where} true")
     if type(error) is ProviderError:
         return ProviderError(
             error.message,

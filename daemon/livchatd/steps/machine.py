@@ -14,7 +14,7 @@ from livchatd.steps.dns import remove_records
 from livchatd.steps.keys import client_key, host_key, public_line
 from livchatd.steps.learnt import MachineLearnt
 from livchatd.steps.orders import CreateServerOrder
-from livchatd.steps.standing import standing
+from livchatd.steps.standing import OWN, standing
 from livchatd.steps.tools import Tools, labels
 
 
@@ -164,6 +164,8 @@ class AwaitMachine(Step[MachineLearnt]):
         return "Wait for the machine"
 
     async def apply(self, run: Run[MachineLearnt]) -> None:
+        if self.order.provider == OWN:
+            return  # nobody to ask: whether it runs, SSH will say
         status = "not there yet"
         async for _ in self.tools.looks(self.within):
             if not await self._acted(run):

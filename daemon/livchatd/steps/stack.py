@@ -146,7 +146,7 @@ async def remove_volumes(tools: Tools, shell: Shell, stack: str, within: float =
     gone: set[str] = set()
     async for _ in tools.looks(within):
         told = await shell.run(
-            *("docker", "volume", "ls", "--format", "json"),
+            *("docker", "volume", "ls", "--format", "{{json .}}"),
             *("--filter", f"label=com.docker.stack.namespace={stack}"),
         )
         left = [str(json.loads(line)["Name"]) for line in told.stdout.splitlines() if line.strip()]
@@ -160,7 +160,7 @@ async def remove_volumes(tools: Tools, shell: Shell, stack: str, within: float =
 async def container(shell: Shell, service: str) -> str:
     """The id of a service's running container; `ProviderUnavailable` if it has none now."""
     told = await shell.run(
-        *("docker", "ps", "--no-trunc", "--format", "json"),
+        *("docker", "ps", "--no-trunc", "--format", "{{json .}}"),
         *("--filter", f"label=com.docker.swarm.service.name={service}"),
     )
     for line in told.stdout.splitlines():
@@ -172,8 +172,10 @@ async def container(shell: Shell, service: str) -> str:
 
 async def _rows(shell: Shell, what: str, stack: str) -> list[dict[str, Any]]:
     """One object a line; none for a stack that is not there."""
-    arguments = ("--format", "json", "--no-trunc") if what == "ps" else ("--format", "json")
-    told = await shell.run("docker", "stack", what, *arguments, stack, check=False)
+    whole = ("--no-trunc",) if what == "ps" else ()
+    told = await shell.run(
+        "docker", "stack", what, "--format", "{{json .}}", *whole, stack, check=False
+    )
     if told.exit_code and "nothing found in stack" not in told.stderr.lower():
         raise ProviderUnavailable(
             f"Docker does not tell of the stack {stack}: {told.stderr.strip()}"

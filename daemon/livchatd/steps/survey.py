@@ -80,7 +80,7 @@ async def survey(shell: Shell) -> Survey:
         told("docker", "version", "--format", "{{.Server.Version}}"),
         told("docker", "info", "--format", "{{json .Swarm}}"),
         told("docker", "node", "inspect", "self"),
-        told("docker", "stack", "ls", "--format", "json"),
+        told("docker", "stack", "ls", "--format", "{{json .}}"),
     )
     return read(*asked)
 
@@ -102,7 +102,9 @@ def read(*asked: str) -> Survey:
         packages=_packages(packages),
         docker=docker.strip() or None,
         swarm=_swarm(_json(info), _json(node)),
-        stacks=frozenset(_json(line)["Name"] for line in stacks.splitlines() if line.strip()),
+        stacks=frozenset(
+            str(stack["Name"]) for line in stacks.splitlines() if (stack := _json(line))
+        ),
     )
 
 

@@ -111,7 +111,7 @@ async def _manages(shell: Shell) -> bool:
 
 
 async def _node(shell: Shell) -> dict[str, Any]:
-    """This server as the swarm knows it."""
+    """The server as the swarm knows it."""
     told = await shell.run("docker", "node", "inspect", "self")
     node: dict[str, Any] = json.loads(told.stdout)[0]
     return node

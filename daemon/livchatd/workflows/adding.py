@@ -50,7 +50,8 @@ class Adding:
     async def _made(self, name: str) -> str:
         """The public line of a key that is made, or was for an earlier try, and kept."""
         made = await asyncio.to_thread(new_key)
-        return await _public(await self.vault.get_or_make(client_key(name), lambda: made))
+        kept = await self.vault.get_or_make(client_key(name), lambda: made)
+        return f"{await _public(kept)} livchat-{name}"
 
 
 async def _public(private: SecretStr) -> str:

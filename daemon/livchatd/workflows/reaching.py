@@ -78,7 +78,7 @@ async def portainer_socket(shells: Shells, server: str) -> Path:
 async def _bridge_address(shell: Shell) -> str:
     """The address that Portainer's container has on the bridge between its host and its swarm."""
     listed = await shell.run(
-        *("docker", "ps", "--no-trunc", "--format", "json"),
+        *("docker", "ps", "--no-trunc", "--format", "{{json .}}"),
         *("--filter", f"label=com.docker.swarm.service.name={PORTAINER}"),
     )
     containers = [json.loads(line) for line in listed.stdout.splitlines() if line.strip()]

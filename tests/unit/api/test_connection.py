@@ -144,7 +144,7 @@ async def test_strangers_give_way_to_new_ones_and_guests_do_not(
 async def _ended(client: Any) -> bool:
     try:
         async with asyncio.timeout(20):
-            return await client[0].read() == b""
+            return not await client[0].read()
     except ConnectionError:
         return True
 

@@ -480,18 +480,12 @@ async def test_a_watcher_of_a_quiet_job_hears_a_heartbeat(engine, world):
     world.gate("a")
     job_id = await begin(engine, order("a"))
     await until(world, "begin a")
-    seen: list[int] = []
-
-    async def watch() -> None:
-        async for batch in engine.follow(job_id, None):
-            seen.append(len(batch))
-
-    watching = asyncio.create_task(watch())
+    batches = engine.follow(job_id, engine.job(job_id)["cursor"])
+    following = asyncio.ensure_future(anext(batches))
     async with asyncio.timeout(10):
-        while not seen:
-            await asyncio.sleep(0.01)
-        while 0 not in seen:
+        while not following.done():
             engine.feed.beat()
             await asyncio.sleep(0.01)
+    assert following.result() == []
     world.gate("a").set()
-    await asyncio.wait_for(watching, 10)
+    assert [event.type async for batch in batches for event in batch][-1] == "end"

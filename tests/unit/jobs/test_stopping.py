@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from livchat.errors import Conflict
 from livchatd.jobs.engine import Submission
 from livchatd.jobs.step import Run, Step, Workflow
 
@@ -121,3 +122,19 @@ async def test_a_cancel_in_the_tick_of_the_start_is_kept_over_a_crash(start, wor
     world.gate("s").set()
     job = await engine.wait(job_id, 10)
     assert (job["status"], job["cancel_requested"]) == ("cancelled", True)
+
+
+async def test_a_cancel_while_the_end_is_written_comes_too_late_and_adds_nothing(engine, world):
+    world.gate("s")
+    job_id = await begin(engine, Order(steps={"s": []}))
+    await until(world, "begin s")
+    live = engine._live[job_id]
+    world.gate("s").set()
+    while live.status == "running":
+        await asyncio.sleep(0)
+    with pytest.raises(Conflict):
+        await engine.cancel(job_id)
+    events = [event async for batch in engine.follow(job_id, None) for event in batch]
+    assert events[-1].type == "end"
+    assert engine.feed.head == events[-1].seq
+    assert engine.job(job_id)["status"] == "completed"

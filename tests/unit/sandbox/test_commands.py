@@ -112,16 +112,16 @@ class Bench:
         return self.run(f"docker stack deploy --detach=true --prune -c - {stack}", text, code)
 
     def replicas(self, stack: str) -> list[str]:
-        printed = self.run(f"docker stack services --format json {stack}")
+        printed = self.run(f"docker stack services --format '{{{{json .}}}}' {stack}")
         return [json.loads(line)["Replicas"] for line in printed.splitlines()]
 
     def ps(self, stack: str) -> list[dict[str, str]]:
-        printed = self.run(f"docker stack ps --format json --no-trunc {stack}")
+        printed = self.run(f"docker stack ps --format '{{{{json .}}}}' --no-trunc {stack}")
         return [json.loads(line) for line in printed.splitlines()]
 
     def psql(self, text: str, database: str = "postgres", code: int = 0) -> str:
         listed = self.run(
-            "docker ps --no-trunc --format json "
+            "docker ps --no-trunc --format '{{json .}}' "
             "--filter label=com.docker.swarm.service.name=postgres_postgres"
         )
         container = json.loads(listed)["ID"]
@@ -345,15 +345,15 @@ def test_a_stack_pulls_starts_and_gets_healthy_in_its_time() -> None:
     assert bench.ps("postgres")[0]["CurrentState"].startswith("Running")
     assert bench.replicas("postgres") == ["1/1"]
     assert bench.psql("SELECT 1") == "1\n"
-    assert bench.run("docker stack ls --format json").count("\n") == 1
+    assert bench.run("docker stack ls --format '{{json .}}'").count("\n") == 1
 
 
 def test_an_unknown_stack_is_told_as_docker_tells_it() -> None:
     bench = Bench().with_swarm()
-    assert bench.run("docker stack ps --format json --no-trunc x", code=1) == (
+    assert bench.run("docker stack ps --format '{{json .}}' --no-trunc x", code=1) == (
         "nothing found in stack: x\n"
     )
-    found = commands.answer(bench.machine, "docker stack services --format json x")
+    found = commands.answer(bench.machine, "docker stack services --format '{{json .}}' x")
     assert (found.code, found.stdout, found.stderr) == (0, "", "Nothing found in stack: x\n")
     assert bench.run("docker service inspect x", code=1) == "[]\nError: no such service: x\n"
 
@@ -454,12 +454,13 @@ def test_what_a_stack_needs_must_be_there() -> None:
     assert 'network "n" is declared as external' in bench.deploy("a", missing, code=1)
     assert "no image specified" in bench.deploy("a", "services: {x: {}}", code=1)
     assert "yaml: line" in bench.deploy("a", "services: {x: [", code=1)
-    assert bench.run("docker stack ls --format json") == ""
+    assert bench.run("docker stack ls --format '{{json .}}'") == ""
 
 
 def test_volumes_outlive_their_stack_with_the_data_in_them() -> None:
     bench = Bench().with_swarm()
-    listed = "docker volume ls --format json --filter label=com.docker.stack.namespace=postgres"
+    mine = "label=com.docker.stack.namespace=postgres"
+    listed = f"docker volume ls --format '{{{{json .}}}}' --filter {mine}"
     bench.deploy("postgres", POSTGRES)
     bench.pass_(20)
     bench.psql("CREATE DATABASE kept")

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Portainer's API in short, in place of Portainer: what is deployed by it runs on the real swarm."""
+"""Portainer's API in short, in its place: what is deployed by it runs on the real swarm."""
 
 import http.client
 import json

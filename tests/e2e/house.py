@@ -1,0 +1,103 @@
+"""A daemon that looks after a real machine, with the sandbox's Cloudflare for its names."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep  # noqa: TID251 - processes are waited for, in bounded loops
+from typing import Any
+
+from tests.e2e.images import docker
+from tests.e2e.machine import Machine
+from tests.integration.daemon_process import ROOT, DaemonProcess
+from tests.integration.daemon_process import running as daemon_running
+
+SET_UP = {
+    "zone_name": "example.com",
+    "subdomain": "lab",
+    "ssl_email": "ops@example.com",
+    "timezone": "America/Sao_Paulo",
+}
+JOB = 120.0
+
+
+@dataclass(frozen=True)
+class House:
+    """The daemon, and the machine that it knows as `box`."""
+
+    daemon: DaemonProcess
+    machine: Machine
+
+    def add(self, **otherwise: Any) -> dict[str, Any]:
+        """`livchat server add box`; the job once it has ended."""
+        body = {"name": "box", "provider": "own", "host": self.machine.ip, "user": "root"}
+        body |= {"private_key": self.machine.key, **otherwise}
+        return self.daemon.wait(self.daemon.submit("POST", "/api/servers", body), JOB)
+
+    def begin(self) -> str:
+        """Start the set-up; the job's id."""
+        return self.daemon.submit("POST", "/api/servers/box/setup", SET_UP)
+
+    def set_up(self) -> dict[str, Any]:
+        """Set it up; the job once it has ended."""
+        return self.daemon.wait(self.begin(), JOB)
+
+    def deploy(self, app: str) -> dict[str, Any]:
+        """Deploy an app with what it needs; the job once it has ended."""
+        order = {"app_name": app}
+        return self.daemon.wait(self.daemon.submit("POST", "/api/servers/box/apps", order), JOB)
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """The job as it is now."""
+        found: dict[str, Any] = self.daemon.request("GET", f"/api/jobs/{job_id}").json
+        return found
+
+    def until_logged(self, job_id: str, text: str, within: float = 120) -> None:
+        """Wait until a line of the job's log holds a text."""
+        deadline = monotonic() + within
+        while monotonic() < deadline:
+            job = self.job(job_id)
+            if any(text in line["message"] for line in job["logs"]):
+                return
+            assert job["status"] in {"queued", "running"}, job
+            sleep(0.05)
+        raise AssertionError(f"{job_id} did not log {text!r} within {within:g} s")
+
+
+@contextmanager
+def looking_after(machine: Machine, registry: str, home: Path) -> Iterator[House]:
+    """A daemon with a DNS account, which trusts the certificate of the stand-in for Traefik."""
+    home.mkdir(parents=True, exist_ok=True)
+    authority = home / "authority.pem"
+    authority.write_text(docker("exec", registry, "cat", "/etc/e2e/certificate.pem") + "\n")
+    with _cloudflare(home / "cloudflare") as account:
+        trusted = {"CLOUDFLARE_BASE_URL": account["cloudflare"], "SSL_CERT_FILE": str(authority)}
+        with daemon_running(home / "daemon", scale=1, **trusted) as daemon:
+            credential = {"api_token": account["cloudflare_token"]}
+            assert daemon.request("POST", "/api/config/cloudflare", credential).status == 200
+            yield House(daemon, machine)
+
+
+@contextmanager
+def _cloudflare(folder: Path) -> Iterator[dict[str, Any]]:
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'daemon'}"}
+    told = folder / "sandbox.json"
+    sandbox = subprocess.Popen(
+        [sys.executable, "-m", "livchatd.sandbox", "--folder", str(folder)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        deadline = monotonic() + 30
+        while not told.exists() and monotonic() < deadline:
+            sleep(0.05)
+        yield json.loads(told.read_text())
+    finally:
+        sandbox.terminate()
+        sandbox.wait(20)
