@@ -1,4 +1,4 @@
-"""`livchat job list` beside a bare script that imports typer and http.client and asks once."""
+"""`livchat job list` beside a bare typer app of one command that asks once by http.client."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ from tests.integration.daemon_process import running
 BARE = """
 import http.client, json, socket, sys
 import typer
+app = typer.Typer()
 class Connection(http.client.HTTPConnection):
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.connect(sys.argv[1])
-connection = Connection("localhost")
-connection.request("GET", "/api/jobs?limit=50")
-for job in json.loads(connection.getresponse().read())["jobs"]:
-    print(job["job_id"], job["status"], job["summary"])
+@app.command()
+def jobs(path: str) -> None:
+    connection = Connection("localhost")
+    connection.request("GET", "/api/jobs?limit=50")
+    for job in json.loads(connection.getresponse().read())["jobs"]:
+        print(job["job_id"], job["status"], job["summary"])
+app()
 """
 
 

@@ -78,6 +78,7 @@ class Parts:
         """Stop the work, which goes on at the next start, then close every connection."""
         self.shells.detach()
         await self.engine.stop(PATIENCE)
+        self.orchestrator.audit.flush()
         closing = [
             asyncio.ensure_future(part.close())
             for part in (self.portainers, self.shells, self.credentials, self.accounts)

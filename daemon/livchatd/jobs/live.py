@@ -18,6 +18,8 @@ from livchatd.jobs.step import Learnt, Step, Workflow
 
 AT_MOST = 0.95
 """The share of its weight that a running step may show: nobody knows that it is nearly done."""
+FRESH = 0.05
+"""Seconds for which an estimate is not made anew."""
 DONE = frozenset({StepStatus.COMPLETED, StepStatus.SKIPPED})
 
 
@@ -118,6 +120,7 @@ class Live:
     abandoned: list[LiveStep] = field(default_factory=list)
     """Steps that were given up while they were at work: they may have gone on."""
     weight: float = 0.0
+    estimated_at: float = 0.0
     changed: list[LiveStep] = field(default_factory=list)
     """Steps that ended and are not written yet: they go with the next change."""
     took: list[tuple[str, str, int, float]] = field(default_factory=list)
@@ -145,7 +148,9 @@ class Live:
         self.progress = max(self.progress, self._share(at))
         running = next((s for s in self.steps if s.status is StepStatus.RUNNING), None)
         self.current_step = running.title if running else None
-        self.estimated_completion = self._estimate(at)
+        stale = at - self.estimated_at > FRESH or self.status is not JobStatus.RUNNING
+        if stale or not lists:
+            self.estimated_completion, self.estimated_at = self._estimate(at), at
         derived: dict[str, Any] = {
             "progress": self.progress,
             "current_step": self.current_step,

@@ -42,6 +42,8 @@ CREATE INDEX jobs_by_status ON jobs (status, n);
 CREATE INDEX jobs_by_type ON jobs (type, n);
 CREATE INDEX jobs_by_type_and_status ON jobs (type, status, n);
 CREATE INDEX jobs_by_server ON jobs (server, n) WHERE server IS NOT NULL;
+CREATE INDEX jobs_by_server_and_status ON jobs (server, status, n) WHERE server IS NOT NULL;
+CREATE INDEX jobs_by_server_and_type ON jobs (server, type, n) WHERE server IS NOT NULL;
 
 CREATE TABLE steps (
     n INTEGER NOT NULL,

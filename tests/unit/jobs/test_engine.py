@@ -480,12 +480,17 @@ async def test_a_watcher_of_a_quiet_job_hears_a_heartbeat(engine, world):
     world.gate("a")
     job_id = await begin(engine, order("a"))
     await until(world, "begin a")
-    batches = engine.follow(job_id, engine.job(job_id)["cursor"])
-    following = asyncio.ensure_future(anext(batches))
-    async with asyncio.timeout(10):
-        while not following.done():
+    batches = engine.follow(job_id, None)
+
+    async def beat() -> None:
+        while True:
             engine.feed.beat()
             await asyncio.sleep(0.01)
-    assert following.result() == []
+
+    beating = asyncio.create_task(beat())
+    async with asyncio.timeout(10):
+        while await anext(batches):
+            pass
+    beating.cancel()
     world.gate("a").set()
     assert [event.type async for batch in batches for event in batch][-1] == "end"
