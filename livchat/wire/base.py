@@ -78,6 +78,9 @@ Answer = (
 
 R = TypeVar("R", bound=BaseModel)
 
+_FORMS = {
+    LABEL: "is lower-case letters, digits and inner hyphens, at most 63 in all, such as prod-01",
+}
 _WORDS = {
     "string_pattern_mismatch": "has characters or a form that it may not have",
     "extra_forbidden": "is not a field of this request",
@@ -96,9 +99,10 @@ def parse(model: type[R], data: Any) -> R:
 def explain(error: ValidationError) -> Invalid:
     """Tell a pydantic error as fields and messages, without the input (it may be a secret)."""
     fields = []
-    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+    for problem in error.errors(include_url=False, include_input=False, include_context=True):
         name = ".".join(str(part) for part in problem["loc"]) or "body"
-        words = _WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+        form = _FORMS.get(str(problem.get("ctx", {}).get("pattern")))
+        words = form or _WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
         fields.append({"field": name, "message": words})
     first = fields[0]
     return Invalid(f"{first['field']}: {first['message']}", details={"fields": fields})

@@ -334,3 +334,9 @@ async def test_ctrl_c_stops_the_watching_and_not_the_work(home):
     job_id = told.decode().split("livchat job watch ")[1].split()[0]
     done = await asyncio.to_thread(livchat, home, "job", "wait", job_id)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_wrong_name_is_told_with_what_a_name_may_be(home):
+    done = livchat(home, "server", "create", "../x", "--provider", "sandbox")
+    assert "lower-case letters" in done.stderr
+    assert "such as prod-01" in done.stderr
