@@ -178,17 +178,6 @@ def _dns(
     return CloudflareDns(where, api_token, email, api_key)
 
 
-def _cloudflare(
-    base_url: str | None,
-    api_token: SecretStr | None,
-    email: str | None = None,
-    api_key: SecretStr | None = None,
-) -> CloudflareDns:
-    """An account, where CLOUDFLARE_BASE_URL says, as for Cloudflare's own library."""
-    base_url = base_url or os.environ.get("CLOUDFLARE_BASE_URL")
-    return CloudflareDns(base_url, api_token, email, api_key)
-
-
 def _scale(default: float) -> float:
     """What the sandbox's durations are multiplied by; polling pauses follow them."""
     try:

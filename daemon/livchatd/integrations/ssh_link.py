@@ -26,8 +26,6 @@ CHANNELS = 8
 """Commands at once on one connection: OpenSSH allows ten (MaxSessions)."""
 ASIDE = 2
 """The other two are for people's commands, so that these never hold up a job."""
-CROWDED = 8
-"""How often a command is offered to a server that has no room: OpenSSH counts those just ended."""
 CROWDED = 10
 """How often a command that found no room is offered again: OpenSSH counts those just ended."""
 OUTPUT_LIMIT = 32 * 1024 * 1024
