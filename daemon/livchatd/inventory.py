@@ -32,6 +32,7 @@ class ServerRecord(BaseModel):
     ssl_email: str | None = None
     timezone: str | None = None
     setup_at: str | None = None
+    open_ports: list[str] = []
     price_monthly: str | None = None
     currency: str | None = None
     machine_id: str | None = None

@@ -84,7 +84,8 @@ class Orchestrator:
         record = self._standing(name)
         planning.agree(record, want, [app.app_name for app in self.inventory.apps(name)])
         await planning.check_zone(await self.credentials.dns(record.provider), want.zone_name)
-        order = SetupServerOrder(name=name, provider=record.provider, **want.model_dump())
+        chosen = {**want.model_dump(), "open_ports": planning.open_ports(want.open_ports, record)}
+        order = SetupServerOrder(name=name, provider=record.provider, **chosen)
         return await self._submit(
             "setup_server", order, f"Set up server {name}", name, ask, variant=_variant(record)
         )

@@ -11,7 +11,7 @@ import typer
 from livchat.cli import ask, options
 from livchat.cli.connect import connect
 from livchat.cli.follow import submitted
-from livchat.cli.settings import per_app
+from livchat.cli.settings import per_app, ports
 from livchat.output import offers, show, tables
 from livchat.output.show import Format
 from livchat.output.text import price
@@ -51,6 +51,7 @@ def up(
         str | None, typer.Option("--email", metavar="E", help="For the certificates' authority.")
     ] = None,
     timezone: options.Timezone = None,
+    opened: options.Open = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="APP.K=V", help="A setting of an app; @FILE for a secret."),
@@ -79,6 +80,7 @@ def up(
         "image": image,
         "ssl_email": email,
         "timezone": timezone,
+        "open_ports": ports(opened),
         "config": per_app(settings or [], apps),
     }
     client = connect()

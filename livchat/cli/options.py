@@ -33,6 +33,12 @@ Subdomain = Annotated[
     str | None,
     typer.Option("--subdomain", metavar="NAME", help="A level between app and zone, e.g. lab."),
 ]
+Open = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--open", metavar="PORT", help="Keep a port open, e.g. 25/tcp; none closes all of them."
+    ),
+]
 Timezone = Annotated[
     str | None, typer.Option("--timezone", metavar="TZ", help="e.g. America/Sao_Paulo.")
 ]

@@ -10,6 +10,7 @@ import typer
 from livchat.cli import ask, keys, options
 from livchat.cli.connect import connect
 from livchat.cli.follow import submitted
+from livchat.cli.settings import ports
 from livchat.errors import TimedOut
 from livchat.output import show, tables
 from livchat.output.show import Format
@@ -138,10 +139,13 @@ def setup(
     ],
     subdomain: options.Subdomain = None,
     timezone: options.Timezone = None,
+    opened: options.Open = None,
     wait: options.Wait = False,
     output: options.Output = Format.HUMAN,
 ) -> None:
-    """Set up a server: Docker, swarm, Traefik, Portainer, its names.
+    """Set up a server: Docker, swarm, Traefik, Portainer, its names, a firewall, updates.
+
+    Only SSH, 80 and 443 are left open to the world, and what --open names.
 
     Example: livchat server setup prod-01 --zone example.com --email me@example.com --wait
     """
@@ -150,6 +154,7 @@ def setup(
         "subdomain": subdomain,
         "ssl_email": email,
         "timezone": timezone,
+        "open_ports": ports(opened),
     }
     client = connect()
     submitted(client, client.setup_server(name, order), output, wait=wait)

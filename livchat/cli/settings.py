@@ -1,4 +1,4 @@
-"""Settings of apps as they are typed: `key=value`, `app.key=value`, `key=@FILE` for a secret."""
+"""Settings as they are typed: `key=value`, `app.key=value`, `key=@FILE` for a secret; ports."""
 
 from __future__ import annotations
 
@@ -27,6 +27,17 @@ def per_app(typed: list[str], apps: list[str]) -> dict[str, dict[str, Value]]:
             app, rest = apps[0], key
         found.setdefault(app, {})[rest] = value
     return found
+
+
+def ports(typed: list[str] | None) -> list[str] | None:
+    """`--open` texts as ports: None leaves them as they are, `none` closes all of them."""
+    if not typed:
+        return None
+    if "none" not in typed:
+        return typed
+    if len(typed) > 1:
+        raise Invalid.field("--open", "none stands alone", hint="--open none")
+    return []
 
 
 def _pair(text: str) -> tuple[str, Value]:

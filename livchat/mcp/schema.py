@@ -21,6 +21,7 @@ _FIELDS = {
     "subdomain": "Entre o app e a zona, ex. lab: n8n.lab.example.com",
     "ssl_email": "E-mail para os certificados",
     "timezone": "Fuso IANA, ex. America/Sao_Paulo",
+    "open_ports": "Portas que ficam abertas ao mundo, ex. 25/tcp; sem ele, como estavam",
     "app_name": "Nome no catálogo, ex. n8n",
     "config": "Respostas aos params do app no catálogo",
     "command": "Comando do shell",

@@ -54,6 +54,12 @@ SubdomainName = Annotated[
 AppName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,29}$")]
 """The id of an app in the catalog."""
 ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,29}$")]
+PORT = (
+    r"^(?:6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})"
+    r"/(?:tcp|udp)$"
+)
+OpenPort = Annotated[str, StringConstraints(pattern=PORT)]
+"""A port and its protocol, e.g. 25/tcp."""
 SmallName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 """A server type, a location or an image, as the provider names it."""
 Email = Annotated[
@@ -80,6 +86,7 @@ R = TypeVar("R", bound=BaseModel)
 
 _FORMS = {
     LABEL: "is lower-case letters, digits and inner hyphens, at most 63 in all, such as prod-01",
+    PORT: "is not a port such as 25/tcp or 51820/udp",
 }
 _WORDS = {
     "string_pattern_mismatch": "has characters or a form that it may not have",

@@ -11,6 +11,7 @@ from livchat.wire.base import (
     DOMAIN,
     SUBDOMAIN,
     Email,
+    OpenPort,
     ProviderName,
     Request,
     ServerName,
@@ -21,6 +22,13 @@ from livchat.wire.base import (
     ZoneName,
 )
 
+OpenPorts = Annotated[
+    list[OpenPort],
+    Field(
+        max_length=64,
+        description="Kept open to the world beside SSH, 80 and 443. Without it: as they were.",
+    ),
+]
 Zone = Annotated[ZoneName, StringConstraints(max_length=253)]
 HostName = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$")
@@ -113,6 +121,7 @@ class SetupServer(Domain):
 
     ssl_email: Email
     timezone: Timezone = "UTC"
+    open_ports: OpenPorts | None = None
 
 
 class ExecCommand(Request):
@@ -150,6 +159,7 @@ class Server(Wire):
     zone_name: str | None = None
     subdomain: str | None = None
     setup_at: str | None = None
+    open_ports: list[str] = Field(default_factory=list)
     apps: list[str] = Field(default_factory=list)
     price_monthly: str | None = None
     currency: str | None = None

@@ -17,7 +17,7 @@ from livchat.wire.base import (
     Timezone,
     Wire,
 )
-from livchat.wire.servers import Domain
+from livchat.wire.servers import Domain, OpenPorts
 
 
 class Up(Domain):
@@ -33,6 +33,7 @@ class Up(Domain):
     ram: float | None = Field(None, gt=0, le=4096)
     ssl_email: Email | None = None
     timezone: Timezone = "UTC"
+    open_ports: OpenPorts | None = None
     config: dict[AppName, dict[Question, Answer]] = Field(default_factory=dict, max_length=50)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from livchatd.sandbox import (
     commands_docker,
     commands_exec,
+    commands_network,
     commands_packages,
     commands_stack,
     commands_system,
@@ -31,6 +32,7 @@ _TWO_WORDS: dict[tuple[str, str], Program] = {
 _PROGRAMS: dict[str, Program] = {
     **commands_system.PROGRAMS,
     **commands_packages.PROGRAMS,
+    **commands_network.PROGRAMS,
     "docker": commands_docker.docker,
     "systemctl": commands_units.systemctl,
 }

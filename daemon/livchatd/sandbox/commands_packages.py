@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from livchatd.sandbox.commands_answer import Answer, NotSimulated, fail
+import re
+
+from livchatd.sandbox.commands_answer import Answer, NotSimulated, done, exactly, fail
 from livchatd.sandbox.machine import Machine
-from livchatd.sandbox.machine_packages import available, version, wanted
+from livchatd.sandbox.machine_packages import (
+    KEY,
+    KEY_HASH,
+    VENDOR,
+    available,
+    vendor_suite,
+    version,
+    wanted,
+)
 from livchatd.sandbox.machine_units import Work
 
 _APT = ["-o", "DPkg::Lock::Timeout=300"]
@@ -17,7 +27,16 @@ _LOCKED = (
 _INTERRUPTED = (
     "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem. "
 )
+_FETCH = [
+    "8", "/usr/lib/apt/apt-helper", "-q", "-o", "Acquire::http::Timeout=4",
+    "-o", "Acquire::https::Timeout=4", "-o", "Acquire::Retries=0", "download-file",
+]  # fmt: skip
+_PLACE = re.compile(
+    rf"https://{re.escape(VENDOR)}/linux/(debian|ubuntu)/(gpg|dists/([a-z]+)/InRelease)"
+)
+_UPGRADE = ["unattended-upgrade", "-v"]
 _UPDATE = 4.0
+_UPGRADES = 30.0
 _INSTALL_DOCKER = 18.0
 _INSTALL_OTHER = 1.5
 
@@ -59,6 +78,8 @@ def long_work(machine: Machine, argv: list[str]) -> Work | None:
             return _update(machine)
         if rest[:3] == _INSTALL and rest[3:] and not any(word.startswith("-") for word in rest[3:]):
             return _installation(machine, rest[3:])
+    if argv == _UPGRADE and "unattended-upgrades" in machine.facts.packages:
+        return _upgrade(machine)
     if argv == ["dpkg", "--configure", "-a"]:
         starts = machine.unlocked_at()
         return Work([], starts + machine.clock.scaled(1.0), effect="configured", locks=True)
@@ -92,7 +113,8 @@ def _installation(machine: Machine, packages: list[str]) -> Work:
     unknown = [
         name
         for name in packages
-        if name not in facts.packages and not (facts.lists and available(facts.image, name))
+        if name not in facts.packages
+        and not (facts.lists and available(facts.image, name, vendor=facts.vendor))
     ]
     if unknown:
         return Work(
@@ -124,9 +146,62 @@ def _installation(machine: Machine, packages: list[str]) -> Work:
     )
 
 
+def _upgrade(machine: Machine) -> Work:
+    starts = machine.unlocked_at()
+    texts = ["Starting unattended upgrades script", "No packages found that can be upgraded"]
+    ends = starts + machine.clock.scaled(_UPGRADES)
+    return Work(_spread(texts, starts, ends), ends, locks=True)
+
+
+def _timeout(machine: Machine, given: list[str], _stdin: str) -> Answer:
+    """apt-helper, with a limit: Docker's key and indexes are what it can fetch."""
+    if given[: len(_FETCH)] != _FETCH or len(given) - len(_FETCH) not in {2, 3}:
+        raise NotSimulated("arguments of timeout")
+    address, path, *hashes = given[len(_FETCH) :]
+    place = _PLACE.fullmatch(address)
+    if VENDOR in (machine.files.read("/etc/hosts") or ""):
+        return fail(f"E: Failed to fetch {address}  Could not connect to {VENDOR}:443", 100)
+    if place is None or (place[3] and not vendor_suite(place[1], place[3])):
+        return fail(f"E: Failed to fetch {address}  404  Not Found", 100)
+    if hashes and hashes != [f"SHA256:{KEY_HASH}"]:
+        return fail(f"E: Failed to fetch {address}  Hash Sum mismatch", 100)
+    machine.files.write(path, KEY if place[2] == "gpg" else f"Suite: {place[3]}\n")
+    return done(f"Get:1 {address}\n", seconds=0.3)
+
+
+def _apt_cache(machine: Machine, given: list[str], _stdin: str) -> Answer:
+    if not exactly(given, "policy", "*"):
+        raise NotSimulated("arguments of apt-cache")
+    facts, name = machine.facts, given[1]
+    there = facts.packages.get(name, "(none)")
+    can = facts.lists and available(facts.image, name, vendor=facts.vendor)
+    if not can and name not in facts.packages:
+        return Answer()
+    candidate = version(facts.image, name) if can else there
+    return Answer(f"{name}:\n  Installed: {there}\n  Candidate: {candidate}\n  Version table:\n")
+
+
+def _apt_mark(machine: Machine, given: list[str], _stdin: str) -> Answer:
+    if given[:1] != ["hold"] or not given[1:]:
+        raise NotSimulated("arguments of apt-mark")
+    for name in given[1:]:
+        if name not in machine.facts.packages:
+            return fail(f"E: No installed or candidate version of package {name} can be held", 100)
+    fresh = [name for name in given[1:] if name not in machine.facts.held]
+    machine.facts.held += fresh
+    return done("".join(f"{name} set on hold.\n" for name in fresh))
+
+
 def _spread(texts: list[str], starts: float, ends: float) -> list[tuple[float, str]]:
     step = (ends - starts) / max(len(texts), 1)
     return [(starts + step * number, text) for number, text in enumerate(texts)]
 
 
-PROGRAMS = {"dpkg-query": _dpkg_query, "dpkg": _dpkg, "apt-get": _apt_get}
+PROGRAMS = {
+    "dpkg-query": _dpkg_query,
+    "dpkg": _dpkg,
+    "apt-get": _apt_get,
+    "apt-cache": _apt_cache,
+    "apt-mark": _apt_mark,
+    "timeout": _timeout,
+}

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from livchatd.sandbox.commands_answer import Answer, NotSimulated, done, exactly, fail
+from livchatd.sandbox.commands_network import DELETE, load
 from livchatd.sandbox.commands_packages import long_work
 from livchatd.sandbox.docker_state import EngineError
-from livchatd.sandbox.machine import Machine
+from livchatd.sandbox.machine import ENABLED, Machine
 from livchatd.sandbox.machine_packages import docker_command
 from livchatd.sandbox.machine_units import Unit, Work
 
 _KEYS = ("LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus")
 _SHOWN = [word for key in _KEYS for word in ("-p", key)]
+_GENTLE = {"Nice", "CPUWeight", "IOSchedulingClass"}
+_SWITCHED = "/etc/systemd/system/"
+_FIREWALL = re.compile(r"^ExecStart=/usr/sbin/nft -f (/\S+)$", re.MULTILINE)
 _ALWAYS = {"ssh", "cron", "systemd-timesyncd", "systemd-resolved"}
 
 
@@ -20,6 +25,8 @@ def systemd_run(
     machine: Machine, given: list[str], at_once: Callable[[Machine, list[str]], Answer]
 ) -> Answer:
     """Start a detached unit; `at_once` answers a command that is no long one."""
+    if any(each.startswith("--on-active=") for each in given):
+        return _timer(machine, given)
     name, log, argv = _read(given)
     if name in machine.units:
         return fail(
@@ -29,11 +36,29 @@ def systemd_run(
     work = _work(machine, argv, at_once)
     if work is None:
         return fail(f"Failed to find executable {argv[0]}: No such file or directory")
-    machine.units[name] = Unit(name, argv, log, work)
+    machine.units[name] = Unit(name, argv, log, work, remains="--collect" not in given)
     if log and machine.files.read(log) is None:
         machine.files.write(log, "")
     machine.settle()
     return Answer(stderr=f"Running as unit: {name}.service\n", changed=True)
+
+
+def _timer(machine: Machine, given: list[str]) -> Answer:
+    """A command that runs once, later: only what takes the packet filter's table away."""
+    form = ("*", "*", "--timer-property=AccuracySec=1s", "--", "nft", *DELETE)
+    name = given[0].removeprefix("--unit=") + ".timer"
+    after = given[1].removeprefix("--on-active=")
+    if not exactly(given, *form) or not after.isdigit():
+        raise NotSimulated("arguments of systemd-run --on-active")
+    if name in machine.units:
+        return fail(
+            f"Failed to start transient timer unit: Unit {name} was already loaded or has a "
+            "fragment file."
+        )
+    # Not scaled: it guards against somebody who is away, and whose time is real.
+    work = Work([], machine.clock.now() + int(after), effect="opened")
+    machine.units[name] = Unit(name, given[5:], None, work, remains=False)
+    return Answer(stderr=f"Running timer as unit: {name}\n", changed=True)
 
 
 def _read(given: list[str]) -> tuple[str, str | None, list[str]]:
@@ -42,13 +67,15 @@ def _read(given: list[str]) -> tuple[str, str | None, list[str]]:
     options, argv = given[:cut], given[cut + 1 :]
     if not argv or not options or not options[0].startswith("--unit="):
         raise NotSimulated("arguments of systemd-run")
-    properties = _properties([each for each in options[1:] if not each.startswith("--setenv=")])
+    collected = "--collect" in options
+    plain = [each for each in options[1:] if not each.startswith("--setenv=")]
+    properties = _properties([each for each in plain if each != "--collect"])
     outputs = {
         value.removeprefix("append:")
         for key, value in properties
         if key in {"StandardOutput", "StandardError"} and value.startswith("append:/")
     }
-    if ("RemainAfterExit", "yes") not in properties or len(outputs) > 1:
+    if (("RemainAfterExit", "yes") in properties) == collected or len(outputs) > 1:
         raise NotSimulated("systemd-run without RemainAfterExit, or with two outputs")
     return _unit(options[0].removeprefix("--unit=")), next(iter(outputs), None), argv
 
@@ -56,7 +83,7 @@ def _read(given: list[str]) -> tuple[str, str | None, list[str]]:
 def _properties(options: list[str]) -> list[tuple[str, str]]:
     flags, pairs = options[::2], options[1::2]
     found = [(key, value) for key, _, value in (pair.partition("=") for pair in pairs)]
-    known = {"RemainAfterExit", "StandardOutput", "StandardError"}
+    known = {"RemainAfterExit", "StandardOutput", "StandardError", *_GENTLE}
     if len(flags) != len(pairs) or set(flags) - {"-p"} or {key for key, _ in found} - known:
         raise NotSimulated("options of systemd-run")
     return found
@@ -106,14 +133,15 @@ def systemctl(machine: Machine, given: list[str], _stdin: str) -> Answer:
     """Ask for units, stop them, forget failed ones; and Docker's own service."""
     if given[:1] == ["show"] and given[2:] == _SHOWN:
         return _show(machine, _unit(given[1]))
-    if exactly(given, "stop", "*"):
-        return _stop(machine, _unit(given[1]))
-    if exactly(given, "reset-failed", "*"):
-        return _reset(machine, _unit(given[1]))
-    if exactly(given, "is-active", "*"):
-        return _is_active(machine, _unit(given[1]))
-    if exactly(given, "enable", "--now", "*") or exactly(given, "restart", "*"):
-        return _start(machine, _unit(given[-1]))
+    for form, verb in _VERBS.items():
+        if exactly(given, *form, "*"):
+            return verb(machine, _unit(given[-1]))
+    if given == ["daemon-reload"]:
+        return Answer()
+    if given[:1] == ["is-enabled"] and given[1:]:
+        return _is_enabled(machine, given[1:])
+    if given[:2] == ["enable", "--now"] and given[2:]:
+        return _enable(machine, given[2:])
     raise NotSimulated("arguments of systemctl")
 
 
@@ -161,7 +189,55 @@ def _is_active(machine: Machine, name: str) -> Answer:
     return Answer(f"{state}\n", code=0 if state == "active" else 3)
 
 
+def _is_enabled(machine: Machine, names: list[str]) -> Answer:
+    on = machine.facts.enabled
+    told = ["enabled" if name in on else "disabled" for name in names if _known(machine, name)]
+    missing = [name for name in names if not _known(machine, name)]
+    errors = "".join(
+        f"Failed to get unit file state for {name}: No such file or directory\n" for name in missing
+    )
+    return Answer("".join(f"{state}\n" for state in told), errors, int("enabled" not in told))
+
+
+def _known(machine: Machine, name: str) -> bool:
+    return name in ENABLED or machine.files.read(_SWITCHED + name) is not None
+
+
+def _enable(machine: Machine, names: list[str]) -> Answer:
+    """Switch units on; one that loads the packet filter does so."""
+    for name in names:
+        if not _known(machine, name):
+            return _start(machine, _unit(name))
+        rules = _FIREWALL.search(machine.files.read(_SWITCHED + name) or "")
+        loaded = load(machine, rules[1]) if rules else Answer()
+        if loaded.code:
+            return fail(
+                f"Job for {name} failed because the control process exited with error code."
+            )
+        machine.facts.enabled = sorted({*machine.facts.enabled, name})
+    return done(seconds=0.1)
+
+
+def _disable(machine: Machine, name: str) -> Answer:
+    name = f"{name}.service"
+    if not _known(machine, name):
+        return fail(f"Failed to disable unit: Unit file {name} does not exist.")
+    machine.facts.enabled = [each for each in machine.facts.enabled if each != name]
+    if _FIREWALL.search(machine.files.read(_SWITCHED + name) or ""):
+        machine.facts.table = None
+    return done()
+
+
 def _start(machine: Machine, name: str) -> Answer:
     if not _runs(machine, name):
         return fail(f"Failed to enable unit: Unit file {name}.service does not exist.")
     return done(seconds=0.5)
+
+
+_VERBS: dict[tuple[str, ...], Callable[[Machine, str], Answer]] = {
+    ("stop",): _stop,
+    ("reset-failed",): _reset,
+    ("is-active",): _is_active,
+    ("disable", "--now"): _disable,
+    ("restart",): _start,
+}

@@ -10,7 +10,8 @@ from livchatd.sandbox import machine_sites
 from livchatd.sandbox.docker_engine import Engine
 from livchatd.sandbox.docker_state import Holdings
 from livchatd.sandbox.machine_files import Files
-from livchatd.sandbox.machine_packages import PRESENT, docker_version, unpacked
+from livchatd.sandbox.machine_filter import open_ports
+from livchatd.sandbox.machine_packages import PRESENT, VENDOR, docker_version, unpacked
 from livchatd.sandbox.machine_sites import Site
 from livchatd.sandbox.machine_units import Unit
 from livchatd.sandbox.portainer_state import Portainer
@@ -18,6 +19,9 @@ from livchatd.sandbox.portainer_state import Portainer
 if TYPE_CHECKING:
     from livchatd.sandbox.clock import Clock
 
+ENABLED = ("apt-daily.timer", "apt-daily-upgrade.timer")
+"""Units that every image switches on."""
+_SOURCES = "/etc/apt/sources.list.d"
 _FIRST_BOOT = 8.0
 """Seconds after boot during which cloud-init works and holds the package manager's lock."""
 
@@ -43,8 +47,16 @@ class Facts:
     """Version by package."""
     lists: bool = False
     """Whether the package lists have been fetched."""
+    vendor: bool = False
+    """Whether the lists that were fetched are Docker's own too."""
     interrupted: bool = False
     """Whether dpkg was stopped half-way."""
+    held: list[str] = field(default_factory=list)
+    """Packages that no upgrade takes along."""
+    enabled: list[str] = field(default_factory=lambda: list(ENABLED))
+    """Units that begin at boot, of those that can be switched."""
+    table: str | None = None
+    """The packet filter's table in force, as nft was given it."""
 
 
 class Machine:
@@ -121,6 +133,11 @@ class Machine:
         """Its memory in bytes."""
         return int(self.facts.memory_gb * 1024**3)
 
+    def admits(self, port: int) -> bool:
+        """Whether the packet filter lets a new connection from outside come to a TCP port."""
+        self.settle()
+        return self.facts.table is None or port in open_ports(self.facts.table)
+
     def first_boot(self) -> bool:
         """Whether cloud-init is still at work."""
         return self.clock.now() < self.facts.first_boot_ends
@@ -158,7 +175,9 @@ class Machine:
         if effect == "installed":
             self.install(names)
         elif effect == "updated":
-            self.facts.lists = True
+            self.facts.lists, self.facts.vendor = True, VENDOR in self.files.text(_SOURCES)
+        elif effect == "opened":
+            self.facts.table = None
         elif effect == "configured":
             self.facts.interrupted = False
 

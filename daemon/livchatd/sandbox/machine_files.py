@@ -78,6 +78,11 @@ class Files:
         prefix = folder.rstrip("/") + "/"
         return any(path.startswith(prefix) for path in self._held)
 
+    def text(self, folder: str) -> str:
+        """All that the files of a folder say."""
+        prefix = folder.rstrip("/") + "/"
+        return "".join(held[0] for path, held in self._held.items() if path.startswith(prefix))
+
     def dump(self) -> dict[str, Any]:
         """The files as JSON."""
         return {path: list(held) for path, held in self._held.items()}

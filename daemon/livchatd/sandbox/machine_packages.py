@@ -16,6 +16,13 @@ PRESENT = {
 }
 """Packages that every image brings, with their versions."""
 
+VENDOR = "download.docker.com"
+"""Where Docker's own packages come from."""
+KEY_HASH = "1500c1f56fa9e26b9b8f42452a553675796ade0807cdce11975eb98170b3a570"
+"""SHA-256 of the key that signs them, in Debian's place and in Ubuntu's."""
+KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n(as the sandbox plays it)\n"
+_BY_VENDOR = {"docker-ce", "docker-ce-cli", "containerd.io"}
+_SUITES = {"bookworm", "trixie", "jammy", "noble"}
 _DOCKER = {
     "bookworm": "20.10.24+dfsg1-1+deb12u1",
     "trixie": "26.1.5+dfsg1-9",
@@ -50,8 +57,16 @@ _KNOWN = {
 } | set(PRESENT)
 
 
-def available(image: str, package: str) -> bool:
-    """Whether the distribution has a package once its lists are fetched."""
+def vendor_suite(distribution: str, suite: str) -> bool:
+    """Whether Docker has packages for a release."""
+    ubuntu = suite in {"jammy", "noble"}
+    return suite in _SUITES and distribution == ("ubuntu" if ubuntu else "debian")
+
+
+def available(image: str, package: str, *, vendor: bool) -> bool:
+    """Whether a package can be had by the lists that were fetched, `vendor`'s among them or not."""
+    if package in _BY_VENDOR:
+        return vendor
     # Debian split the command line off with trixie; before, docker.io brought it.
     split = package == "docker-cli" and release(image)[2] == "trixie"
     return split or package in _KNOWN
@@ -62,7 +77,8 @@ def version(image: str, package: str) -> str:
     if package in {"docker.io", "docker-cli"}:
         return _DOCKER[release(image)[2]]
     if package.startswith("docker-ce"):
-        return "5:29.9.0-1"
+        distribution, number, suite, _ = release(image)
+        return f"5:29.9.0-1~{distribution}.{number}~{suite}"
     return PRESENT.get(package, "1.0-1")
 
 

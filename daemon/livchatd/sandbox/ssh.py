@@ -117,6 +117,11 @@ class SshHost:
             self._listener = None
         await self.portainer.close()
 
+    def takes_callers(self) -> bool:
+        """Whether a new connection comes through: by the packet filter, and by TCP wrappers."""
+        denied = self.machine.files.read("/etc/hosts.deny") or ""
+        return self.machine.admits(22) and "sshd: ALL" not in denied
+
     def joined(self, connection: _Connection) -> None:
         """A client is there."""
         self._connections.add(connection)
@@ -171,6 +176,8 @@ class _Connection(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
         self._host.joined(self)
+        if not self._host.takes_callers():
+            conn.abort()
 
     def connection_lost(self, _exc: Exception | None) -> None:
         self._host.left(self)

@@ -37,7 +37,7 @@ class AddServerOrder(Order):
 
 
 class SetupServerOrder(Order):
-    """A server to be set up."""
+    """A server to be set up. `open_ports` are those that stay open beside SSH and the web's."""
 
     name: str
     provider: str
@@ -45,6 +45,7 @@ class SetupServerOrder(Order):
     subdomain: str | None
     ssl_email: str
     timezone: str
+    open_ports: list[str] = []
 
 
 class AppOrder(Order):

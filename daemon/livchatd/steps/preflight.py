@@ -10,6 +10,7 @@ from typing import ClassVar
 from livchat.errors import ProviderError
 from livchatd.jobs.step import Run, Step
 from livchatd.steps.learnt import Ledger
+from livchatd.steps.ports import closed
 from livchatd.steps.survey import PROXIES, Survey, survey
 from livchatd.steps.tools import Tools
 
@@ -39,6 +40,7 @@ class Preflight(Step[Ledger]):
 
     tools: Tools
     server: str
+    open_ports: tuple[str, ...] = ()
     usually: ClassVar[float] = 1.0
 
     @property
@@ -55,7 +57,7 @@ class Preflight(Step[Ledger]):
         run.learnt.found = {**run.learnt.found, **words}
         for name, value in words.items():
             run.log(f"{name.replace('_', ' ')}: {value}")
-        for warning in warnings(found):
+        for warning in (*warnings(found), *closed(found.holders, found.datagrams, self.open_ports)):
             run.log(warning, "warning")
         against = list(refusals(found, self.server))
         for one in against[1:]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from livchat.wire.servers import ServerStatus
 from livchatd.database import now
@@ -26,7 +26,7 @@ class BeginSetup(SystemStep):
 
     async def apply(self, run: Run[Ledger]) -> None:
         await self.tools.inventory.change_server(
-            self.order.name, status=ServerStatus.SETTING_UP.value, **_domain(self.order)
+            self.order.name, status=ServerStatus.SETTING_UP.value, **_chosen(self.order)
         )
 
     async def undo(self, run: Run[Ledger]) -> None:
@@ -48,7 +48,7 @@ class RecordSetup(SystemStep):
             self.order.name,
             status=ServerStatus.READY.value,
             setup_at=now(),
-            **_domain(self.order),
+            **_chosen(self.order),
         )
 
 
@@ -60,15 +60,16 @@ async def settle_server(tools: Tools, name: str) -> None:
         await tools.inventory.change_server(name, status=before.value)
 
 
-def _domain(order: SetupServerOrder) -> dict[str, str | None]:
+def _chosen(order: SetupServerOrder) -> dict[str, Any]:
     return {
         "zone_name": order.zone_name,
         "subdomain": order.subdomain,
         "ssl_email": order.ssl_email,
         "timezone": order.timezone,
+        "open_ports": order.open_ports,
     }
 
 
 def _set_up(record: ServerRecord, order: SetupServerOrder) -> bool:
-    kept = {name: getattr(record, name) for name in _domain(order)}
-    return record.status is ServerStatus.READY and kept == _domain(order)
+    kept = {name: getattr(record, name) for name in _chosen(order)}
+    return record.status is ServerStatus.READY and kept == _chosen(order)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from livchatd.integrations.ssh import Shell
-from livchatd.steps.swarm import LABELS, POOL
+from livchatd.steps.network import of_pool
+from livchatd.steps.swarm import LABELS
 
 PROXIES = frozenset({"docker-proxy", "dockerd", "traefik"})
 """Who holds a port that one of our stacks publishes."""
@@ -23,8 +24,9 @@ _HOLDER = re.compile(r'"([^"]+)"')
 
 @dataclass(frozen=True)
 class Survey:
-    """A machine as it is. Sizes in bytes; `holders` are the programs behind ports, by port.
+    """A machine as it is. Sizes in bytes; `holders` are the programs behind TCP ports, by port.
 
+    `datagrams` are those behind UDP ports.
     `docker` is the version of the running engine; `swarm` is None, `ours` or `foreign`.
     """
 
@@ -41,6 +43,7 @@ class Survey:
     docker: str | None = None
     swarm: str | None = None
     stacks: frozenset[str] = frozenset()
+    datagrams: dict[int, str] = field(default_factory=dict)
 
     def words(self) -> dict[str, str]:
         """What was found, in a person's words."""
@@ -81,13 +84,15 @@ async def survey(shell: Shell) -> Survey:
         told("docker", "info", "--format", "{{json .Swarm}}"),
         told("docker", "node", "inspect", "self"),
         told("docker", "stack", "ls", "--format", "{{json .}}"),
+        told("ss", "-Hlunp"),
     )
     return read(*asked)
 
 
 def read(*asked: str) -> Survey:
     """The survey that these answers come to, in the order of the questions."""
-    release, machine, init, memory, free, swap, ports, packages, docker, info, node, stacks = asked
+    release, machine, init, memory, free, swap, ports, packages, docker, info, node, *rest = asked
+    stacks, datagrams = rest
     system = parse_release(release)
     return Survey(
         system=system.get("ID", ""),
@@ -105,6 +110,7 @@ def read(*asked: str) -> Survey:
         stacks=frozenset(
             str(stack["Name"]) for line in stacks.splitlines() if (stack := _json(line))
         ),
+        datagrams=listeners(datagrams),
     )
 
 
@@ -115,11 +121,11 @@ def parse_release(text: str) -> dict[str, str]:
 
 
 def listeners(text: str) -> dict[int, str]:
-    """The program behind each TCP port that listens for the world, as `ss -Hltnp` tells it."""
+    """The program behind each port open to the world, as `ss -Hltnp` or `-Hlunp` tells it."""
     found: dict[int, str] = {}
     for line in text.splitlines():
         columns = line.split(None, 5)
-        if len(columns) < 5 or columns[0] != "LISTEN":
+        if len(columns) < 5 or columns[0] not in {"LISTEN", "UNCONN"}:
             continue
         address, _, port = columns[3].rpartition(":")
         holder = _HOLDER.search(columns[5] if len(columns) > 5 else "")
@@ -144,12 +150,13 @@ def _packages(text: str) -> dict[str, str]:
 
 
 def _swarm(info: Any, node: Any) -> str | None:
-    """Ours has the labels that a set-up gives, or at least its address pool."""
+    """Ours has the labels that a set-up gives, or at least one of our address pools."""
     if not info or info.get("LocalNodeState", "inactive") == "inactive":
         return None
     labels = (node[0].get("Spec", {}).get("Labels") or {}) if node else {}
     pools = (info.get("Cluster") or {}).get("DefaultAddrPool") or []
-    return "ours" if POOL in pools or any(name in labels for name in LABELS) else "foreign"
+    ours = any(name in labels for name in LABELS) or any(of_pool(str(pool)) for pool in pools)
+    return "ours" if ours else "foreign"
 
 
 def _json(text: str) -> Any:

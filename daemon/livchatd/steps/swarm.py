@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any, ClassVar
 
@@ -9,11 +10,10 @@ from livchat.errors import ProviderError
 from livchatd.integrations.ssh import Shell
 from livchatd.jobs.step import Run
 from livchatd.steps.learnt import Ledger, make_note
+from livchatd.steps.network import Ranges, choose, networks, of_pool
 from livchatd.steps.system import SystemStep
 
-POOL = "172.20.0.0/14"
-"""Where the swarm takes its subnets from: away from 10.0.0.0/8, which providers' networks use."""
-NETWORKS = {"livchat_edge": "172.24.0.0/20", "livchat_data": "172.24.16.0/20"}
+EDGE, DATA = "livchat_edge", "livchat_data"
 LABELS = ("livchat.edge", "livchat.data")
 OVERHEAD = 50
 """Bytes of each packet that the overlay takes for itself."""
@@ -33,12 +33,13 @@ class StartSwarm(SystemStep):
     async def apply(self, run: Run[Ledger]) -> None:
         shell = await self.tools.shell(self.order.name)
         if not await _manages(shell):
+            ranges = choose((await networks(shell)).taken)
             await make_note(run, "swarm")
             await shell.run(
                 *("docker", "swarm", "init"),
                 # A server with two addresses refuses to choose one by itself.
                 *("--advertise-addr", self.tools.address(self.order.name)),
-                *("--default-addr-pool", POOL, "--default-addr-pool-mask-length", "24"),
+                *("--default-addr-pool", str(ranges.pool), "--default-addr-pool-mask-length", "24"),
                 timeout=120,
             )
         node = await _node(shell)
@@ -72,12 +73,16 @@ class CreateNetworks(SystemStep):
 
     async def apply(self, run: Run[Ledger]) -> None:
         shell = await self.tools.shell(self.order.name)
-        size = await _packet_size(shell) - OVERHEAD
+        around = await networks(shell)
+        ranges = await _ranges(shell) or choose(around.taken)
+        # One node: only these carry apps. The ingress network has nobody to send anything to.
+        size = around.packet - OVERHEAD
+        subnets = {EDGE: ranges.edge, DATA: ranges.data}
         for name in await _unmade(shell):
             await make_note(run, f"network {name}")
             await shell.run(
                 *("docker", "network", "create", "--driver", "overlay", "--attachable"),
-                *("--subnet", NETWORKS[name]),
+                *("--subnet", str(subnets[name])),
                 *("--opt", f"com.docker.network.driver.mtu={size}"),
                 name,
             )
@@ -91,15 +96,27 @@ class CreateNetworks(SystemStep):
     async def undo(self, run: Run[Ledger]) -> None:
         shell = await self.tools.shell(self.order.name)
         unmade = await _unmade(shell)
-        for name in NETWORKS:
+        for name in (EDGE, DATA):
             if f"network {name}" in run.learnt.made and name not in unmade:
                 await shell.run("docker", "network", "rm", name)
 
 
-async def _manages(shell: Shell) -> bool:
-    """Whether the server manages a swarm. A worker of somebody else's swarm is refused."""
+async def _swarm(shell: Shell) -> dict[str, Any]:
+    """The swarm as the engine tells it."""
     told = await shell.run("docker", "info", "--format", "{{json .Swarm}}")
     swarm: dict[str, Any] = json.loads(told.stdout)
+    return swarm
+
+
+async def _ranges(shell: Shell) -> Ranges | None:
+    """The ranges that the swarm was begun with, if they are some of ours."""
+    pools = ((await _swarm(shell)).get("Cluster") or {}).get("DefaultAddrPool") or []
+    return next((ranges for pool in pools if (ranges := of_pool(str(pool)))), None)
+
+
+async def _manages(shell: Shell) -> bool:
+    """Whether the server manages a swarm. A worker of somebody else's swarm is refused."""
+    swarm = await _swarm(shell)
     if swarm.get("LocalNodeState") != "active":
         return False
     if not swarm.get("ControlAvailable"):
@@ -124,14 +141,7 @@ def _missing(node: dict[str, Any]) -> list[str]:
 
 
 async def _unmade(shell: Shell) -> list[str]:
-    return [
-        name for name in NETWORKS if not await shell.succeeds("docker", "network", "inspect", name)
-    ]
-
-
-async def _packet_size(shell: Shell) -> int:
-    """The MTU of the way out, in bytes: a private network's may be smaller than 1,500."""
-    routes = (await shell.read("/proc/net/route") or "").splitlines()[1:]
-    default = next((row.split()[0] for row in routes if row.split()[1:2] == ["00000000"]), None)
-    size = await shell.read(f"/sys/class/net/{default}/mtu") if default else None
-    return int(size) if size and size.strip().isdigit() else 1_500
+    there = await asyncio.gather(
+        *(shell.succeeds("docker", "network", "inspect", name) for name in (EDGE, DATA))
+    )
+    return [name for name, found in zip((EDGE, DATA), there, strict=True) if not found]

@@ -129,16 +129,17 @@ class Choices:
         await self.read_catalog()
         apps = planning.app_orders(self._catalog, want.apps, want.config, house)
         checking = planning.check_zone(await self._credentials.dns(provider.name), want.zone_name)
+        ports = planning.open_ports(want.open_ports, record)
         if record is not None:
             await checking
-            order = planning.up_order(planning.as_it_is(record), house, apps.orders)
+            order = planning.up_order(planning.as_it_is(record), house, apps.orders, ports)
             return UpChoice(order, None, new=False, secrets=apps.secrets)
         machine = CreateServer(
             name=want.server, server_type=want.server_type, region=want.region, image=want.image,
             cpu=want.cpu, ram=want.ram,
         )  # fmt: skip
         found, _ = await asyncio.gather(planning.bargain(provider, machine), checking)
-        order = planning.up_order(found.order, house, apps.orders)
+        order = planning.up_order(found.order, house, apps.orders, ports)
         return UpChoice(order, found.price_hourly, new=True, secrets=apps.secrets)
 
     async def _house_to_be(self, want: Up, provider: str, record: ServerRecord | None) -> Household:

@@ -190,7 +190,16 @@ def _text(value: Scalar) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def up_order(server: CreateServerOrder, house: Household, apps: list[AppOrder]) -> UpOrder:
+def open_ports(wanted: Sequence[str] | None, record: ServerRecord | None) -> list[str]:
+    """The ports to keep open: those asked for, else those that the last set-up kept open."""
+    if wanted is None:
+        return list(record.open_ports) if record else []
+    return sorted(set(wanted))
+
+
+def up_order(
+    server: CreateServerOrder, house: Household, apps: list[AppOrder], ports: list[str]
+) -> UpOrder:
     """Server, set-up and apps as one order."""
     setup = SetupServerOrder(
         name=server.name,
@@ -199,6 +208,7 @@ def up_order(server: CreateServerOrder, house: Household, apps: list[AppOrder]) 
         subdomain=house.subdomain,
         ssl_email=house.ssl_email,
         timezone=house.timezone,
+        open_ports=ports,
     )
     return UpOrder(server=server, setup=setup, apps=apps)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from livchat.wire.jobs import JobStatus
 from livchatd.jobs.step import Step, Workflow
-from livchatd.steps.docker import ConfigureDocker, InstallDocker
+from livchatd.steps.docker import ConfigureDocker
+from livchatd.steps.firewall import CloseTheRest
 from livchatd.steps.infrastructure import AwaitPortainer, DeployPortainer, DeployTraefik
+from livchatd.steps.install import InstallPackages
 from livchatd.steps.learnt import Ledger
 from livchatd.steps.orders import SetupServerOrder
 from livchatd.steps.preflight import Preflight
@@ -13,6 +15,8 @@ from livchatd.steps.setup import BeginSetup, RecordSetup, settle_server
 from livchatd.steps.swarm import CreateNetworks, StartSwarm
 from livchatd.steps.system import AddSwap, AwaitFirstBoot, NameSystem, SystemStep, TuneKernel
 from livchatd.steps.tools import Tools
+from livchatd.steps.updates import KeepUpToDate
+from livchatd.steps.vendor import AddSource
 
 DONE = "setup"
 """The key of the last step: what follows a set-up comes after it."""
@@ -28,7 +32,7 @@ def setup_server(tools: Tools) -> Workflow[SetupServerOrder, Ledger]:
         name="setup_server",
         params=SetupServerOrder,
         learnt=Ledger,
-        steps=lambda order: setup_steps(tools, order),
+        steps=lambda order: [*setup_steps(tools, order), updates(tools, order, DONE)],
         result=lambda order, _: {"server": {"name": order.name, "zone_name": order.zone_name}},
         settle=settle,
     )
@@ -48,18 +52,35 @@ def setup_steps(
         return kind(key=key, after=needs, inside=inside, tools=tools, order=order)
 
     return [
-        Preflight(key="preflight", after=reached, inside=machine, tools=tools, server=order.name),
+        Preflight(
+            key="preflight",
+            after=reached,
+            inside=machine,
+            tools=tools,
+            server=order.name,
+            open_ports=tuple(order.open_ports),
+        ),
         step(BeginSetup, "domain", "preflight", inside="name" if after else None),
         step(NameSystem, "system", *begin),
         step(AddSwap, "swap", *begin),
         step(TuneKernel, "kernel", *begin),
         step(ConfigureDocker, "docker_settings", *begin),
+        step(AddSource, "docker_source", *begin),
         step(AwaitFirstBoot, "first_boot", *begin),
-        step(InstallDocker, "docker", "first_boot", "docker_settings"),
+        step(InstallPackages, "docker", "first_boot", "docker_settings", "docker_source"),
+        # While the swarm begins: nothing waits for it but the end.
+        step(CloseTheRest, "firewall", "docker"),
         step(StartSwarm, "swarm", "docker"),
         step(CreateNetworks, "networks", "swarm"),
         step(DeployTraefik, "traefik", "networks", "kernel"),
         step(DeployPortainer, "portainer", "networks", "kernel"),
         step(AwaitPortainer, "portainer_answers", "portainer"),
-        step(RecordSetup, DONE, "system", "swap", "traefik", "portainer_answers"),
+        step(RecordSetup, DONE, "system", "swap", "firewall", "traefik", "portainer_answers"),
     ]
+
+
+def updates(
+    tools: Tools, order: SetupServerOrder, *after: str, inside: str | None = None
+) -> Step[Ledger]:
+    """The last step of all: what it starts goes on when the job has ended."""
+    return KeepUpToDate(key="updates", after=after, inside=inside, tools=tools, order=order)

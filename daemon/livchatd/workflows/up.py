@@ -14,7 +14,7 @@ from livchatd.workflows.create_server import create_steps
 from livchatd.workflows.create_server import told as server_told
 from livchatd.workflows.deploy_app import Ground, app_steps, settle_apps
 from livchatd.workflows.deploy_app import told as apps_told
-from livchatd.workflows.setup_server import setup_steps
+from livchatd.workflows.setup_server import DONE, setup_steps, updates
 
 GROUND = Ground(
     address=("address",),
@@ -62,4 +62,7 @@ def up_steps(tools: Tools, order: UpOrder) -> list[Step[UpLearnt]]:
         *create_steps(tools, order.server, setup.zone_name),
         *setup_steps(tools, setup, "server"),
         *app_steps(tools, place, order.apps, GROUND),
+        updates(
+            tools, setup, DONE, *(f"{app.app_name}.app" for app in order.apps), inside="machine"
+        ),
     ]

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from livchatd.steps.network import RANGES
 from livchatd.steps.preflight import refusals, warnings
 from livchatd.steps.survey import Survey, listeners, parse_release, read
-from livchatd.steps.swarm import POOL
 
+POOLS = [str(RANGES[-1].pool)]
 GOOD = Survey(
     system="debian",
     release="12",
@@ -50,7 +51,7 @@ def survey(**told: str) -> Survey:
     """A survey of a machine that answers like this, and of a bare one otherwise."""
     names = (
         "release", "machine", "init", "memory", "free", "swap", "ports", "packages",
-        "docker", "info", "node", "stacks",
+        "docker", "info", "node", "stacks", "datagrams",
     )  # fmt: skip
     return read(*(told.get(name, "") for name in names))
 
@@ -89,7 +90,7 @@ def test_quotes_and_comments_of_os_release_are_left_out():
     ("info", "node", "whose"),
     [
         ({"LocalNodeState": "inactive"}, None, None),
-        ({"LocalNodeState": "active", "Cluster": {"DefaultAddrPool": [POOL]}}, [], "ours"),
+        ({"LocalNodeState": "active", "Cluster": {"DefaultAddrPool": POOLS}}, [], "ours"),
         ({"LocalNodeState": "active"}, [{"Spec": {"Labels": {"livchat.edge": "true"}}}], "ours"),
         ({"LocalNodeState": "active"}, [{"Spec": {"Labels": None}}], "foreign"),
         ({"LocalNodeState": "pending"}, [], "foreign"),
