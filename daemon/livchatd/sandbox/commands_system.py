@@ -189,7 +189,8 @@ def _ss(machine: Machine, given: list[str], _stdin: str) -> Answer:
         return Answer(_DATAGRAMS)
     if given not in (["-Hltn"], ["-Hltnp"]):
         raise _other("ss", given)
-    ports = {22: "sshd"} | {
+    port, holder = machine.ssh()
+    ports = {port: holder} | {
         port["PublishedPort"]: "dockerd"
         for task in machine.engine.containers()
         for port in task.service.spec.ports

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 ENABLED = ("apt-daily.timer", "apt-daily-upgrade.timer")
 """Units that every image switches on."""
+_LISTEN = re.compile(r"^ListenStream=(\d+)$", re.MULTILINE)
 _SOURCES = "/etc/apt/sources.list.d"
 _FIRST_BOOT = 8.0
 """Seconds after boot during which cloud-init works and holds the package manager's lock."""
@@ -132,6 +134,11 @@ class Machine:
     def memory(self) -> int:
         """Its memory in bytes."""
         return int(self.facts.memory_gb * 1024**3)
+
+    def ssh(self) -> tuple[int, str]:
+        """Where SSH listens, and who does: systemd for it, if ssh.socket says so."""
+        found = _LISTEN.search(self.files.read("/etc/systemd/system/ssh.socket") or "")
+        return (int(found[1]), "systemd") if found else (22, "sshd")
 
     def admits(self, port: int) -> bool:
         """Whether the packet filter lets a new connection from outside come to a TCP port."""

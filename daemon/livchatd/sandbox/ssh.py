@@ -120,7 +120,7 @@ class SshHost:
     def takes_callers(self) -> bool:
         """Whether a new connection comes through: by the packet filter, and by TCP wrappers."""
         denied = self.machine.files.read("/etc/hosts.deny") or ""
-        return self.machine.admits(22) and "sshd: ALL" not in denied
+        return self.machine.admits(self.machine.ssh()[0]) and "sshd: ALL" not in denied
 
     def joined(self, connection: _Connection) -> None:
         """A client is there."""

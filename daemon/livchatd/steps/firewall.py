@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import ClassVar
 
-from livchat.errors import CommandFailed, ProviderError
+from livchat.errors import CommandFailed, ProviderError, ProviderUnavailable
 from livchatd.integrations.ssh import Shell
 from livchatd.integrations.ssh_banner import answers
 from livchatd.jobs.step import Run
@@ -90,7 +90,7 @@ delete {table}
 
 class CloseTheRest(SystemStep):
     usually: ClassVar[float] = 1.5
-    within: ClassVar[float] = 20.0
+    tries: ClassVar[int] = 3
 
     @property
     def title(self) -> str:
@@ -113,13 +113,21 @@ class CloseTheRest(SystemStep):
         wanted, there = await asyncio.gather(self._wanted(shell, run), shell.read(RULES))
         if there is None:
             await make_note(run, "firewall")
-        await asyncio.gather(
+        host, port = await self._door()
+        answered, *_ = await asyncio.gather(
+            answers(host, port),
             shell.write(TRIAL, wanted),
             shell.write(UNIT_FILE, SERVICE),
             shell.run("systemctl", "stop", f"{GUARD}.timer", check=False),
         )
+        if not answered:
+            raise ProviderUnavailable(
+                f"SSH at {host}:{port} takes no new connection: "
+                "what a firewall does could not be seen, so none was set",
+                hint="let this computer's address in there, then set the server up again",
+            )
         await shell.run("nft", "-c", "-f", TRIAL)
-        await self._try(shell)
+        await self._try(shell, host, port)
         await shell.write(RULES, wanted)
         await shell.run("systemctl", "daemon-reload")
         await shell.run("systemctl", "enable", "--now", UNIT)
@@ -171,28 +179,29 @@ class CloseTheRest(SystemStep):
         known = self.tools.inventory.server(self.order.name).ssh_port or 22
         return rules(around.outside, ssh_ports(told.stdout, holders, known), kept)
 
-    async def _try(self, shell: Shell) -> None:
+    async def _try(self, shell: Shell, host: str, port: int) -> None:
         """Put the rules in force, for a minute unless SSH is seen to answer new connections."""
         await shell.run(
             *("systemd-run", f"--unit={GUARD}", f"--on-active={GUARD_SECONDS}"),
             *("--timer-property=AccuracySec=1s", "--", "nft", "delete", *TABLE),
         )
         await shell.run("nft", "-f", TRIAL)
-        host, port = await self._door()
-        async for _ in self.tools.looks(self.within):
+        for _ in range(self.tries):
             if await answers(host, port):
                 await shell.run("systemctl", "stop", f"{GUARD}.timer")
                 return
+            await asyncio.sleep(self.tools.pace)
         await self._open(shell)
         raise ProviderError(
             f"with the firewall set, SSH at {host}:{port} took no new connection; it is open again",
-            hint=f"livchat server exec {self.order.name} -- sshd -T",
+            hint="name the port that sshd listens at: livchat server setup --open PORT/tcp",
         )
 
     async def _open(self, shell: Shell) -> None:
         """Take the table away, and the guard that would."""
         await shell.run("nft", "delete", *TABLE, check=False)
         await shell.run("systemctl", "stop", f"{GUARD}.timer", check=False)
+        await shell.run("rm", "-f", TRIAL)
         if await _live(shell):
             raise CommandFailed("nft delete: the table is still there")
 

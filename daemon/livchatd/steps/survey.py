@@ -128,9 +128,13 @@ def listeners(text: str) -> dict[int, str]:
         if len(columns) < 5 or columns[0] not in {"LISTEN", "UNCONN"}:
             continue
         address, _, port = columns[3].rpartition(":")
-        holder = _HOLDER.search(columns[5] if len(columns) > 5 else "")
+        holders = _HOLDER.findall(columns[5] if len(columns) > 5 else "")
+        # Where systemd listens for another program, that one is meant.
+        holder = next(
+            (name for name in holders if name != "systemd"), *holders[:1] or ["something"]
+        )
         if port.isdigit() and not address.startswith(("127.", "[::1]")):
-            found[int(port)] = holder[1] if holder else "something"
+            found[int(port)] = holder
     return found
 
 
