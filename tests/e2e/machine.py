@@ -75,7 +75,7 @@ class Machine:
         files = ("/etc/docker/daemon.json", "/etc/sysctl.d/60-livchat.conf")
         names = ("--format", "{{.Name}}")
         replicas = ("--format", "{{.Name}} {{.Replicas}}")
-        units = ("list-units", "--all", "--plain", "--no-legend", "livchat-*")
+        units = ("list-units", "--all", "--plain", "--no-legend", "livchat-job_*")
         return {
             "name": self.run("hostname"),
             "zone": self.run("readlink", "/etc/localtime"),

@@ -50,9 +50,10 @@ def holdings(daemon: DaemonProcess) -> dict[str, list[str]]:
 
 
 def units(daemon: DaemonProcess, server: str) -> list[str]:
-    """The units of jobs that a server has, running or not."""
+    """The units of jobs that a server has, running or not; its updates are its own affair."""
     machine = daemon.sandbox(f"machines/{server}")
-    return [unit["name"] for unit in machine.get("units", [])]
+    names = [unit["name"] for unit in machine.get("units", [])]
+    return [name for name in names if name != "livchat-updates"]
 
 
 def _repeated(kind: str, names: Iterable[str]) -> list[str]:
@@ -151,7 +152,9 @@ def _inside(machine: dict[str, Any], server: str) -> set[str]:
     """What is on the machine; images are a cache, and the networks of Docker are its own."""
     if "error" in machine:
         return set()
-    found = {f"Docker on {server}"} if "docker.io" in machine["packages"] else set()
+    docker = {"docker.io", "docker-ce"} & set(machine["packages"])
+    found = {f"Docker on {server}"} if docker else set()
+    found |= {f"firewall on {server}"} if machine["firewall"] else set()
     found |= {f"swarm on {server}"} if machine["swarm"] else set()
     found |= {f"stack {stack['name']} on {server}" for stack in machine["stacks"]}
     found |= {f"network {name}" for name in machine["networks"] if name.startswith("livchat_")}

@@ -144,6 +144,7 @@ class Control:
                 "units": [{"name": unit["name"], "ended": unit["ended"]} for unit in held["units"]],
                 "packages": sorted(facts["packages"]),
                 "swap": facts["swap"],
+                "firewall": facts["table"] is not None,
                 "swarm": engine["swarm"] is not None,
                 "networks": sorted(engine["networks"]),
                 "secrets": sorted(engine["secrets"]),

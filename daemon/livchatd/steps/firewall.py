@@ -158,6 +158,9 @@ class CloseTheRest(SystemStep):
         await shell.run("rm", "-f", RULES, TRIAL, UNIT_FILE)
         await shell.run("systemctl", "daemon-reload")
 
+    def leaves(self, run: Run[Ledger]) -> list[str]:
+        return [f"firewall on {self.order.name}"] if "firewall" in run.learnt.made else []
+
     async def _wanted(self, shell: Shell, run: Run[Ledger] | None = None) -> str:
         """The rules for the machine as it is; with a `run` it is told what they close."""
         told, tcp, udp, around = await asyncio.gather(

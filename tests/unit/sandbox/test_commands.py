@@ -520,6 +520,152 @@ def test_a_change_is_told_and_a_question_is_not() -> None:
     assert told == ["changed"]
 
 
+TABLE = """table inet livchat
+delete table inet livchat
+table inet livchat {
+    chain outside {
+        tcp dport { 22, 80 } accept
+        drop
+    }
+}
+"""
+LIST = "nft list table inet livchat"
+LATER = (
+    "systemd-run --unit=guard --on-active=60 --timer-property=AccuracySec=1s -- "
+    "nft delete table inet livchat"
+)
+KEY = "1500c1f56fa9e26b9b8f42452a553675796ade0807cdce11975eb98170b3a570"
+FETCH = (
+    "timeout 8 /usr/lib/apt/apt-helper -q -o Acquire::http::Timeout=4 "
+    "-o Acquire::https::Timeout=4 -o Acquire::Retries=0 download-file "
+    "https://download.docker.com/linux/ubuntu/"
+)
+
+
+def with_filter() -> Bench:
+    bench = Bench()
+    bench.pass_(10)
+    bench.run(UNIT.format(name="u") + APT + "update")
+    bench.pass_(5)
+    bench.run(UNIT.format(name="i") + INSTALL + "nftables unattended-upgrades")
+    bench.pass_(5)
+    bench.run("install -D -m 0644 /dev/stdin /etc/f.nft", TABLE)
+    return bench
+
+
+def test_a_table_lets_in_what_it_says_and_is_gone_when_it_is_deleted() -> None:
+    assert "nft: command not found" in Bench().run(LIST, code=127)
+    bench = with_filter()
+    assert "No such file" in bench.run(LIST, code=1)
+    bench.run("nft -c -f /etc/f.nft")
+    assert bench.machine.admits(25)
+    bench.run("nft -f /etc/f.nft")
+    assert [bench.machine.admits(port) for port in (22, 25, 80)] == [True, False, True]
+    assert "tcp dport" in bench.run(LIST)
+    bench.run("nft delete table inet livchat")
+    assert bench.machine.admits(25)
+
+
+def test_a_table_with_a_brace_too_few_is_refused() -> None:
+    bench = with_filter()
+    bench.run("install -D -m 0644 /dev/stdin /etc/f.nft", TABLE.rstrip().removesuffix("}"))
+    assert "syntax error" in bench.run("nft -f /etc/f.nft", code=1)
+    assert "No such file" in bench.run("nft -c -f /etc/g.nft", code=1)
+    assert bench.machine.admits(25)
+
+
+def test_a_timer_opens_the_machine_unless_it_is_stopped() -> None:
+    for stopped in (False, True):
+        bench = with_filter()
+        bench.run(LATER)
+        assert "already loaded" in bench.run(LATER, code=1)
+        bench.run("nft -f /etc/f.nft")
+        bench.pass_(59)
+        assert bench.run("systemctl is-active guard.timer") == "active\n"
+        if stopped:
+            bench.run("systemctl stop guard.timer")
+        bench.pass_(2)
+        bench.run("systemctl is-active guard.timer", code=3)
+        assert bench.machine.admits(25) is not stopped
+
+
+def test_a_unit_file_that_is_enabled_loads_its_table() -> None:
+    bench = with_filter()
+    bench.run("systemctl enable --now f.service", code=1)
+    unit = "[Service]\nExecStart=/usr/sbin/nft -f /etc/f.nft\n"
+    bench.run("install -D -m 0644 /dev/stdin /etc/systemd/system/f.service", unit)
+    bench.run("systemctl daemon-reload")
+    assert bench.run("systemctl is-enabled f.service", code=1) == "disabled\n"
+    bench.run("systemctl enable --now f.service")
+    assert bench.run("systemctl is-enabled f.service apt-daily.timer") == "enabled\nenabled\n"
+    assert not bench.machine.admits(25)
+    bench.run("systemctl disable --now f.service")
+    assert bench.machine.admits(25)
+
+
+def test_ssh_listens_where_its_socket_says() -> None:
+    bench = with_filter()
+    assert '0.0.0.0:22      0.0.0.0:* users:(("sshd"' in bench.run("ss -Hltnp")
+    socket = "[Socket]\nListenStream=2200\nAccept=yes\n"
+    bench.run("install -D -m 0644 /dev/stdin /etc/systemd/system/ssh.socket", socket)
+    assert '0.0.0.0:2200      0.0.0.0:* users:(("systemd"' in bench.run("ss -Hltnp")
+    assert bench.run("sshd -T").startswith("port 22\n")
+
+
+def test_routes_and_addresses_are_told_as_json() -> None:
+    bench = Bench().with_swarm()
+    routes = json.loads(bench.run("ip -j route"))
+    assert [(one["dst"], one["dev"]) for one in routes if one["dst"] != "172.31.1.1"] == [
+        ("default", "eth0"), ("172.17.0.0/16", "docker0"), ("172.18.0.0/16", "docker_gwbridge"),
+    ]  # fmt: skip
+    links = {one["ifname"]: one for one in json.loads(bench.run("ip -j addr"))}
+    assert links["eth0"]["mtu"] == 1500
+    assert links["eth0"]["addr_info"][0]["local"] == "198.18.0.1"
+
+
+def test_dockers_own_packages_are_there_once_its_source_is() -> None:
+    bench = Bench()
+    bench.pass_(10)
+    bench.run(f"{FETCH}gpg /k SHA256:{KEY}")
+    assert "Hash Sum mismatch" in bench.run(f"{FETCH}gpg /l SHA256:{'0' * 64}", code=100)
+    bench.run(f"{FETCH}dists/noble/InRelease /i")
+    assert "404" in bench.run(f"{FETCH}dists/bookworm/InRelease /i", code=100)
+    assert "BEGIN PGP" in bench.run("cat /k")
+    bench.run("cat /l", code=1)
+    for source, candidate in (("", ""), ("URIs: https://download.docker.com/x\n", "5:29.")):
+        path = "/etc/apt/sources.list.d/d.sources"
+        bench.run(f"install -D -m 0644 /dev/stdin {path}", source)
+        bench.run(UNIT.format(name=f"u{len(source)}") + APT + "update")
+        bench.pass_(5)
+        told = bench.run("apt-cache policy docker-ce")
+        assert (f"Candidate: {candidate}" in told) is bool(candidate), told
+    bench.run(UNIT.format(name="i") + INSTALL + "docker-ce docker-ce-cli containerd.io")
+    bench.pass_(20)
+    assert bench.run("docker version --format '{{.Server.Version}}'") == "29.9.0\n"
+    assert bench.run("apt-mark hold docker-ce") == "docker-ce set on hold.\n"
+    assert bench.run("apt-mark hold docker-ce") == ""
+
+
+def test_nothing_is_fetched_from_a_host_that_is_sent_elsewhere() -> None:
+    bench = Bench()
+    bench.run("install -D -m 0644 /dev/stdin /etc/hosts", "127.0.0.1 download.docker.com\n")
+    assert "Could not connect" in bench.run(f"{FETCH}gpg /k SHA256:{KEY}", code=100)
+
+
+def test_updates_of_now_run_by_themselves_and_are_forgotten() -> None:
+    begin = (
+        "systemd-run --unit=up --collect -p Nice=19 -p StandardOutput=append:/var/log/u "
+        "-p StandardError=append:/var/log/u -- unattended-upgrade -v"
+    )
+    assert "Failed to find executable" in Bench().run(begin, code=1)
+    bench = with_filter()
+    bench.run(begin)
+    assert bench.unit("up")["SubState"] == "running"
+    bench.pass_(60)
+    assert bench.unit("up")["LoadState"] == "not-found"
+    assert "unattended upgrades" in bench.run("cat /var/log/u")
+
+
 class TestPsql:
     def run(self, text: str, code: int = 0, database: str = "postgres") -> str:
         stdout, stderr, found = sql.run(self.cluster, database, text, 1.0)
