@@ -31,15 +31,26 @@ class Machine:
 
     def run(self, *lines: str) -> list[str]:
         """What commands print there, without LivChat; each in a session of its own."""
-        return asyncio.run(self._run(lines))
+        return [told for told, _ in asyncio.run(self._run(lines))]
 
-    async def _run(self, lines: tuple[str, ...]) -> list[str]:
+    def complaint(self, line: str) -> str:
+        """What a command prints on standard error."""
+        ((_, said),) = asyncio.run(self._run((line,)))
+        return said
+
+    def write(self, path: str, text: str) -> None:
+        """Put a file there."""
+        line = f"install -D -m 0644 /dev/stdin {path}"
+        assert asyncio.run(self._run((line,), text)) == [("", "")]
+
+    async def _run(self, lines: tuple[str, ...], text: str = "") -> list[tuple[str, str]]:
         key = asyncssh.import_private_key(self.private)
         async with asyncssh.connect(
             "127.0.0.1", self.port, username="root", client_keys=[key], known_hosts=None,
             config=None, agent_path=None,
         ) as connection:  # fmt: skip
-            return [str((await connection.run(line)).stdout) for line in lines]
+            found = [await connection.run(line, input=text or None) for line in lines]
+            return [(str(one.stdout), str(one.stderr)) for one in found]
 
     def host_key(self) -> str:
         """Its public host key, as it shows it."""
