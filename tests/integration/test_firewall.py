@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from tests.contract import sandbox_process
 from tests.contract.sandbox_process import SandboxProcess
 from tests.integration.daemon_process import DaemonProcess, running
 from tests.integration.own_machine import Landlord, Machine
@@ -16,17 +15,6 @@ SETUP = {"zone_name": "livchat.localhost", "subdomain": "lab", "ssl_email": "me@
 RULES = "cat /etc/livchat/firewall.nft"
 LOOKS = {"Wait for the first boot to end", "Wait for Portainer"}
 Job = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    with sandbox_process.running(tmp_path_factory.mktemp("s") / "sandbox") as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def landlord(sandbox: SandboxProcess) -> Landlord:
-    return Landlord(sandbox)
 
 
 @pytest.fixture(scope="module")

@@ -12,24 +12,12 @@ from typing import Any
 import pytest
 
 from livchatd.integrations.ssh_import import asyncssh
-from tests.contract import sandbox_process
 from tests.contract.sandbox_process import SandboxProcess
 from tests.integration.daemon_process import ROOT, DaemonProcess, running
-from tests.integration.own_machine import Landlord, Machine, user
+from tests.integration.own_machine import Machine, user
 
 SETUP = {"zone_name": "livchat.localhost", "subdomain": "lab", "ssl_email": "me@example.com"}
 Job = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]:
-    with sandbox_process.running(tmp_path_factory.mktemp("s") / "sandbox") as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def landlord(sandbox: SandboxProcess) -> Landlord:
-    return Landlord(sandbox)
 
 
 @pytest.fixture(scope="module")

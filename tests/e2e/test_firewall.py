@@ -1,0 +1,73 @@
+"""The firewall of a real server, seen from outside: host ports, Docker's, restarts, open ports."""
+
+from __future__ import annotations
+
+import socket
+from time import monotonic, sleep  # noqa: TID251 - ports are waited for, in bounded loops
+
+import pytest
+
+from tests.e2e.house import SET_UP, House
+from tests.e2e.machine import Machine
+
+pytestmark = pytest.mark.timeout(900)  # the first run builds the images
+
+SOCKET = "[Socket]\nListenStream=8080\n"
+SERVICE = "[Service]\nExecStart=/bin/true\n"
+OURS = ("systemctl", "restart", "livchat-firewall")
+
+
+def _reached(box: Machine, port: int) -> bool:
+    try:
+        with socket.create_connection((box.ip, port), 2):
+            return True
+    except OSError:
+        return False
+
+
+def _all(box: Machine) -> set[int]:
+    """Those of some ports that answer from outside, once Traefik is back."""
+    deadline = monotonic() + 60
+    while not (_reached(box, 80) and _reached(box, 443)) and monotonic() < deadline:
+        sleep(0.2)
+    return {port for port in (22, 80, 443, 2377, 7946, 8080, 9999) if _reached(box, port)}
+
+
+def _publish(box: Machine) -> None:
+    """A program of the machine at 8080, and a container at 9999."""
+    box.write("/etc/systemd/system/web.socket", SOCKET)
+    box.write("/etc/systemd/system/web.service", SERVICE)
+    box.run("systemctl", "start", "web.socket")
+    rows = box.run("docker", "image", "ls", "--format", "{{.ID}} {{.Repository}}").splitlines()
+    image = next(row.split()[0] for row in rows if "socket-proxy" in row)
+    socket_of = ("-v", "/var/run/docker.sock:/var/run/docker.sock:ro")
+    box.run("docker", "run", "-d", "--restart=always", "-p", "9999:2375", *socket_of, image)
+    for port in (8080, 9999):
+        box.until(("ss", "-Hltn"), f":{port} ")
+
+
+def test_nothing_but_ssh_and_the_web_is_reached_from_outside(house: House) -> None:
+    box = house.machine
+    assert house.add()["status"] == "completed"
+    job = house.set_up()
+    assert job["status"] == "completed", job
+    _publish(box)
+    assert _all(box) == {22, 80, 443}
+
+    box.run("systemctl", "restart", "docker")
+    box.until(("ss", "-Hltn"), ":9999 ")
+    assert _all(box) == {22, 80, 443}
+
+    box.run("nft", "delete", "table", "inet", "livchat")
+    assert {8080, 9999} <= _all(box)
+    box.run(*OURS)
+    assert _all(box) == {22, 80, 443}
+    # Whoever reloads the system's own rules takes ours along, and back.
+    box.run("systemctl", "restart", "nftables")
+    box.run("systemctl", "restart", "docker")
+    assert _all(box) == {22, 80, 443}
+
+    opened = {**SET_UP, "open_ports": ["8080/tcp"]}
+    job = house.daemon.wait(house.daemon.submit("POST", "/api/servers/box/setup", opened), 120)
+    assert job["status"] == "completed", job
+    assert _all(box) == {22, 80, 443, 8080}
