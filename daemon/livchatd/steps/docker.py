@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from livchat.errors import CommandFailed, ProviderError
+from livchatd.integrations.ssh import Shell
 from livchatd.jobs.step import Run, Step
 from livchatd.steps.learnt import Ledger
 from livchatd.steps.system import SystemStep
@@ -20,6 +21,12 @@ SETTINGS = "/etc/docker/daemon.json"
 OURS: dict[str, Any] = {"log-driver": "local", "log-opts": {"max-size": "10m", "max-file": "3"}}
 """Logs that rotate: without a limit they fill the disk."""
 VERSION = ("docker", "version", "--format", "{{.Server.Version}}")
+
+
+async def engine(shell: Shell) -> str | None:
+    """The version of Docker that runs, or None."""
+    told = await shell.run(*VERSION, check=False)
+    return told.stdout.strip() if told.exit_code == 0 else None
 
 
 class ConfigureDocker(SystemStep):
@@ -35,7 +42,7 @@ class ConfigureDocker(SystemStep):
         shell = await self.tools.shell(self.order.name)
         settings = {**await self._settings(), **OURS}
         await shell.write(SETTINGS, json.dumps(settings, indent=2) + "\n")
-        if await shell.succeeds(*VERSION):
+        if await engine(shell):
             await shell.run("systemctl", "restart", "docker", timeout=180)
 
     async def _settings(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from livchat.errors import CommandFailed, ProviderError
 from livchatd.integrations.ssh import Shell
 from livchatd.jobs.step import Retry, Run
 from livchatd.steps import vendor
-from livchatd.steps.docker import VERSION
+from livchatd.steps.docker import engine
 from livchatd.steps.learnt import Ledger, make_note
 from livchatd.steps.survey import parse_release
 from livchatd.steps.system import SystemStep
@@ -43,8 +43,8 @@ class InstallPackages(SystemStep):
         if JobUnit(run, INSTALL).begun:
             return False
         shell = await self.tools.shell(self.order.name)
-        runs, there = await asyncio.gather(shell.succeeds(*VERSION), _installed(shell, *OTHERS))
-        return runs and there == set(OTHERS)
+        version, there = await asyncio.gather(engine(shell), _installed(shell, *OTHERS))
+        return version is not None and there == set(OTHERS)
 
     async def apply(self, run: Run[Ledger]) -> None:
         shell = await self.tools.shell(self.order.name)
@@ -67,9 +67,9 @@ class InstallPackages(SystemStep):
     async def verify(self, run: Run[Ledger]) -> None:
         shell = await self.tools.shell(self.order.name)
         async for _ in self.tools.looks(60):
-            version = await shell.run(*VERSION, check=False)
-            if version.exit_code == 0:
-                run.log(f"Docker {version.stdout.strip()} is installed")
+            version = await engine(shell)
+            if version is not None:
+                run.log(f"Docker {version} is installed")
                 return
         raise ProviderError(
             "Docker is installed, but it does not run",
@@ -111,15 +111,15 @@ class InstallPackages(SystemStep):
 
     async def _docker(self, shell: Shell, run: Run[Ledger]) -> tuple[str, ...]:
         """Docker's packages, none where it runs: the ones that are there, else the vendor's."""
-        runs, there, policy, release = await asyncio.gather(
-            shell.succeeds(*VERSION),
-            _installed(shell, "docker.io", vendor.PACKAGES[0]),
-            shell.run(*vendor.POLICY, check=False),
+        version, there, offered, release = await asyncio.gather(
+            engine(shell),
+            _installed(shell, "docker.io"),
+            vendor.offered(shell),
             shell.read("/etc/os-release"),
         )
-        if runs and not JobUnit(run, INSTALL).begun:
+        if version is not None and not JobUnit(run, INSTALL).begun:
             return ()
-        if "docker.io" not in there and vendor.offered(policy.stdout):
+        if not there and offered:
             return vendor.PACKAGES
         return distributed(release or "")
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from livchatd.integrations.ssh import Shell
 from livchatd.jobs.step import Run
-from livchatd.steps.docker import VERSION
+from livchatd.steps.docker import engine
 from livchatd.steps.learnt import Ledger, make_note
 from livchatd.steps.survey import parse_release
 from livchatd.steps.system import SystemStep
@@ -20,10 +20,10 @@ KEY_HASH = "SHA256:1500c1f56fa9e26b9b8f42452a553675796ade0807cdce11975eb98170b3a
 SOURCE = "/etc/apt/sources.list.d/livchat-docker.sources"
 INDEX = "/run/livchat-docker-index"
 PACKAGES = ("docker-ce", "docker-ce-cli", "containerd.io")
-POLICY = ("apt-cache", "policy", PACKAGES[0])
 FETCH = (
+    "timeout",
     # No more than these seconds in all, wherever it is that nobody answers.
-    *("timeout", "8", "/usr/lib/apt/apt-helper", "-q"),
+    *("8", "/usr/lib/apt/apt-helper", "-q"),
     *("-o", "Acquire::http::Timeout=4", "-o", "Acquire::https::Timeout=4"),
     *("-o", "Acquire::Retries=0", "download-file"),
 )
@@ -38,10 +38,8 @@ class AddSource(SystemStep):
 
     async def check(self, run: Run[Ledger]) -> bool:
         shell = await self.tools.shell(self.order.name)
-        runs, policy = await asyncio.gather(
-            shell.succeeds(*VERSION), shell.run(*POLICY, check=False)
-        )
-        return runs or offered(policy.stdout)
+        version, known = await asyncio.gather(engine(shell), offered(shell))
+        return version is not None or known
 
     async def apply(self, run: Run[Ledger]) -> None:
         shell = await self.tools.shell(self.order.name)
@@ -65,7 +63,7 @@ class AddSource(SystemStep):
     async def undo(self, run: Run[Ledger]) -> None:
         # With Docker installed it stays: that is where Docker's own updates come from.
         shell = await self.tools.shell(self.order.name)
-        if "docker source" in run.learnt.made and not await shell.succeeds(*VERSION):
+        if "docker source" in run.learnt.made and await engine(shell) is None:
             await drop_source(shell)
 
 
@@ -86,9 +84,11 @@ def source(system: Mapping[str, str]) -> str:
     )
 
 
-def offered(policy: str) -> bool:
-    """Whether `apt-cache policy` knows a version that can be installed."""
-    told = [line.split(":", 1)[1].strip() for line in policy.splitlines() if "Candidate:" in line]
+async def offered(shell: Shell) -> bool:
+    """Whether the lists that were fetched have Docker's own packages."""
+    policy = await shell.run("apt-cache", "policy", PACKAGES[0], check=False)
+    lines = policy.stdout.splitlines()
+    told = [line.split(":", 1)[1].strip() for line in lines if "Candidate:" in line]
     return bool(told) and told[0] not in {"", "(none)"}
 
 
