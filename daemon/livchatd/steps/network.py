@@ -14,6 +14,8 @@ from livchatd.integrations.ssh import Shell
 
 PACKET = 1_500
 """Bytes of a packet where an interface does not say."""
+OVERHEAD = 50
+"""Bytes of each packet that the overlay takes for itself."""
 OURS = ("docker_gwbridge",)
 """Interfaces that a swarm makes; docker0 stands for the engine, which may be there before us."""
 
@@ -63,6 +65,11 @@ class Networks:
     outside: tuple[str, ...]
     packet: int
     taken: tuple[Taken, ...]
+
+    @property
+    def overlay(self) -> int:
+        """The bytes of a packet that an overlay network may carry through them."""
+        return self.packet - OVERHEAD
 
 
 async def networks(shell: Shell) -> Networks:

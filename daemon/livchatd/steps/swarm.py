@@ -15,8 +15,6 @@ from livchatd.steps.system import SystemStep
 
 EDGE, DATA = "livchat_edge", "livchat_data"
 LABELS = ("livchat.edge", "livchat.data")
-OVERHEAD = 50
-"""Bytes of each packet that the overlay takes for itself."""
 
 
 class StartSwarm(SystemStep):
@@ -75,15 +73,14 @@ class CreateNetworks(SystemStep):
         shell = await self.tools.shell(self.order.name)
         around = await networks(shell)
         ranges = await _ranges(shell) or choose(around.taken)
-        # One node: only these carry apps. The ingress network has nobody to send anything to.
-        size = around.packet - OVERHEAD
+        # The ingress network keeps its own: on one node it has nobody to send anything to.
         subnets = {EDGE: ranges.edge, DATA: ranges.data}
         for name in await _unmade(shell):
             await make_note(run, f"network {name}")
             await shell.run(
                 *("docker", "network", "create", "--driver", "overlay", "--attachable"),
                 *("--subnet", str(subnets[name])),
-                *("--opt", f"com.docker.network.driver.mtu={size}"),
+                *("--opt", f"com.docker.network.driver.mtu={around.overlay}"),
                 name,
             )
 

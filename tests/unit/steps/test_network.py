@@ -68,6 +68,11 @@ def test_the_smallest_packet_of_all_ways_out_counts(routes, routes6, outside, pa
     assert (found.outside, found.packet) == (outside, packet)
 
 
+@pytest.mark.parametrize(("size", "overlay"), [(1_500, 1_450), (1_450, 1_400), (9_000, 8_950)])
+def test_an_overlay_takes_its_share_of_each_packet(size, overlay):
+    assert told([WAY], [link("eth0", size)]).overlay == overlay
+
+
 def test_no_ipv6_is_no_answer():
     assert read(json.dumps([WAY]), "", json.dumps(LINKS)).outside == ("eth0",)
 
