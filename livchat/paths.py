@@ -53,6 +53,11 @@ class Places:
         return self.config / "token"
 
     @property
+    def home(self) -> Path:
+        """The id of this installation, by which it knows what it made."""
+        return self.config / "home"
+
+    @property
     def settings(self) -> Path:
         """What is not secret: the default provider, the zone's account e-mail."""
         return self.config / "settings.json"

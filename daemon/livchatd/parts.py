@@ -17,6 +17,7 @@ from livchat.paths import Places
 from livchatd.audit import Audit
 from livchatd.catalog.catalog import Catalog
 from livchatd.database import Database
+from livchatd.home import find_home
 from livchatd.integrations.cloudflare import CloudflareDns
 from livchatd.integrations.portainer import PortainerApi
 from livchatd.integrations.ssh import SshShells
@@ -27,7 +28,7 @@ from livchatd.providers.accounts import Accounts
 from livchatd.providers.hetzner import Hetzner
 from livchatd.providers.own import Own
 from livchatd.providers.sandbox import Sandbox
-from livchatd.providers.sandbox_start import start_sandbox
+from livchatd.providers.sandbox_start import runs, start_sandbox
 from livchatd.settings import read_settings
 from livchatd.steps.infrastructure import portainer_password
 from livchatd.steps.site import probe
@@ -134,7 +135,10 @@ def assemble(here: Places, database: Database) -> Parts:
     vault, inventory = Vault(here.vault, here.vault_key), Inventory(database)
     catalog = Catalog.load()
     accounts = Accounts(
-        {"sandbox": Sandbox(partial(start_sandbox, here.sandbox)), "own": Own()},
+        {
+            "sandbox": Sandbox(partial(start_sandbox, here.sandbox), partial(runs, here.sandbox)),
+            "own": Own(),
+        },
         {"hetzner": _hetzner},
         lambda name: vault.get(provider_key(name)),
     )
@@ -144,7 +148,8 @@ def assemble(here: Places, database: Database) -> Parts:
     portainers = Portainers(shells, vault)
     tools = Tools(
         providers=accounts, inventory=inventory, vault=vault, catalog=catalog, shells=shells,
-        dns=credentials.dns, portainer=portainers.of, probe=probe, pace=min(1.0, _scale(1.0)),
+        dns=credentials.dns, portainer=portainers.of, probe=probe,
+        home=find_home(database, here.home), pace=min(1.0, _scale(1.0)),
     )  # fmt: skip
     made = workflows(tools)
     engine = Engine(database, made, redact=vault.redact, version=__version__)

@@ -99,7 +99,7 @@ def _costs(world: dict[str, Any], known: dict[str, Any]) -> list[str]:
 def _records(world: dict[str, Any], known: dict[str, Any]) -> list[str]:
     found = []
     for record in world["dns_records"]:
-        _, server, app = (record["comment"] or "::").split(":")
+        _, _, server, app = (record["comment"] or ":::").split(":")
         holder = known.get(server, {"apps": [], "ip_address": None})
         if app not in holder["apps"]:
             found.append(f"record {record['name']} is of {app} on {server}, which is not there")
@@ -143,7 +143,7 @@ def things(daemon: DaemonProcess, server: str) -> set[str]:
     found |= {
         f"record {one['name']}"
         for one in world["dns_records"]
-        if (one["comment"] or "").split(":")[1:2] == [server]
+        if (one["comment"] or "").split(":")[2:3] == [server]
     }
     return found | _inside(daemon.sandbox(f"machines/{server}"), server)
 

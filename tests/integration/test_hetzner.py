@@ -59,6 +59,10 @@ async def cloud(process: SandboxProcess) -> AsyncIterator[Hetzner]:
     await made.close()
 
 
+async def runs() -> bool:
+    return True
+
+
 def new_key() -> Any:
     return asyncssh.generate_private_key("ssh-ed25519")
 
@@ -145,14 +149,64 @@ async def test_a_machine_is_ordered_found_by_label_and_deleted(cloud: Hetzner) -
     assert found.ipv6_address is None or "/" not in found.ipv6_address
     assert await cloud.find_machine({**LABELS, "server": "prod-02"}) is None
 
-    await cloud.delete_machine(machine_id)
+    await cloud.delete_machine(machine_id, LABELS)
     assert await cloud.machine(machine_id) is None
-    await cloud.delete_machine(machine_id)
-    await cloud.release_address(address.id)
+    await cloud.delete_machine(machine_id, LABELS)
+    await cloud.release_address(address.id, LABELS)
     assert await cloud.find_address(LABELS) is None
-    await cloud.release_address(address.id)
+    await cloud.release_address(address.id, LABELS)
     await cloud.delete_key(LABELS)
     await cloud.delete_key(LABELS)
+
+
+async def test_what_is_not_ours_is_never_deleted_by_its_id(cloud: Hetzner) -> None:
+    machine_id = await ordered(cloud)
+    address = await cloud.find_address(LABELS)
+    assert address is not None
+    others = {**LABELS, "home": "another"}
+    for deletion in (
+        cloud.delete_machine(machine_id, others),
+        cloud.release_address(address.id, others),
+        cloud.discard("machine", machine_id, others),
+        cloud.discard("address", address.id, others),
+    ):
+        with pytest.raises(Conflict, match="does not carry the labels"):
+            await deletion
+    assert await cloud.machine(machine_id) is not None
+    assert await cloud.find_address(LABELS) == address
+
+
+async def test_a_key_that_the_user_had_serves_and_is_never_deleted(
+    cloud: Hetzner, process: SandboxProcess
+) -> None:
+    line = public(new_key())
+    users = await cloud.ensure_key("laptop", line, {})
+    assert await cloud.ensure_key("livchat-prod-01", line, LABELS) == users
+    await cloud.delete_key(LABELS)
+    with pytest.raises(Conflict):
+        await cloud.discard("key", users, LABELS)
+    assert [key["name"] for key in process.status()["ssh_keys"]] == ["laptop"]
+
+
+async def test_what_livchat_made_is_listed_with_its_price_and_nothing_else(cloud: Hetzner) -> None:
+    ours = {"livchat.managed": "true", "livchat.home": "3f9a1c2b", "livchat.server": "x"}
+    await ordered(cloud)
+    address = await cloud.reserve_address("livchat-x", "nbg1", ours)
+    key = await cloud.ensure_key("livchat-x", public(new_key()), ours)
+    found = {thing.kind: thing for thing in await cloud.things()}
+    assert {kind: thing.id for kind, thing in found.items()} == {"address": address.id, "key": key}
+    assert found["address"].labels == ours
+    assert found["address"].where == address.ip
+    assert Decimal(found["address"].price_monthly or 0) > 0
+    assert found["key"].price_monthly is None
+    assert found["address"].created_at.endswith("Z")
+    again = await cloud.thing("address", address.id)
+    assert again is not None
+    assert again.labels == ours
+    await cloud.discard("address", address.id, ours)
+    await cloud.discard("key", key, ours)
+    assert await cloud.things() == []
+    assert await cloud.thing("key", key) is None
 
 
 async def test_a_second_order_of_the_same_name_is_a_conflict(cloud: Hetzner) -> None:
@@ -190,11 +244,11 @@ async def test_an_address_that_is_in_use_is_unassigned_first(cloud: Hetzner) -> 
     address = await cloud.find_address(LABELS)
     assert address is not None
     try:
-        await cloud.release_address(address.id)
+        await cloud.release_address(address.id, LABELS)
     except ProviderError:
         # Hetzner takes the address off a machine only when it is powered off.
-        await cloud.delete_machine(machine_id)
-        await cloud.release_address(address.id)
+        await cloud.delete_machine(machine_id, LABELS)
+        await cloud.release_address(address.id, LABELS)
     assert await cloud.find_address(LABELS) is None
 
 
@@ -214,7 +268,7 @@ async def test_a_machine_of_the_sandbox_is_reached_over_ssh(process: SandboxProc
     async def start() -> SandboxAddress:
         return address_of(process)
 
-    cloud = Sandbox(start, poll=0.01)
+    cloud = Sandbox(start, runs, poll=0.01)
     key = new_key()
     machine_id = await ordered(cloud, "reach-01", key)
     machine = await cloud.machine(machine_id)
@@ -247,7 +301,7 @@ async def test_a_sandbox_that_was_restarted_is_found_again(tmp_path: Path) -> No
             return starts[-1]
 
         alive = [first]
-        cloud = Sandbox(start)
+        cloud = Sandbox(start, runs)
         await cloud.check()
         await cloud.check()
         assert len(starts) == 1
@@ -377,7 +431,7 @@ async def test_a_machine_that_is_locked_is_deleted_once_it_is_free(
     handler, cloud = answering
     handler.status = 423
     handler.body = {"error": {"code": "locked", "message": "busy", "details": None}}
-    work = asyncio.create_task(cloud.delete_machine("7"))
+    work = asyncio.create_task(cloud.delete_machine("7", LABELS))
     async with asyncio.timeout(20):
         while len(handler.requests) < 3:
             await asyncio.sleep(0.01)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from livchat.wire.providers import Image, Location, ServerType
+
+ThingKind = Literal["machine", "address", "key"]
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,24 @@ class DnsAccess:
     api_token: str = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Thing:
+    """A machine, an address or an SSH key that carries labels of ours, and what it costs.
+
+    `where` is its address, if it has one; `machine_id` the machine that an address is assigned to.
+    """
+
+    kind: ThingKind
+    id: str
+    name: str
+    labels: Mapping[str, str]
+    created_at: str
+    where: str | None = None
+    machine_id: str | None = None
+    price_monthly: str | None = None
+    currency: str | None = None
+
+
 class Provider(Protocol):
     """Makes machines. Every call has a time-out; errors are `livchat.errors`.
 
@@ -120,8 +140,11 @@ class Provider(Protocol):
     async def reserve_address(self, name: str, region: str, labels: Mapping[str, str]) -> Address:
         """Reserve an IPv4 address. `Conflict` if the name is taken."""
 
-    async def release_address(self, address_id: str) -> None:
-        """Give it back; one that is gone already is fine. Unassigns it first."""
+    async def release_address(self, address_id: str, labels: Mapping[str, str]) -> None:
+        """Give it back; one that is gone already is fine. Unassigns it first.
+
+        `Conflict` if it does not carry all these labels: then it is not ours to give back.
+        """
 
     async def ensure_key(self, name: str, public_key: str, labels: Mapping[str, str]) -> str:
         """The id of the SSH key, made if it is not there yet."""
@@ -141,8 +164,26 @@ class Provider(Protocol):
     async def actions(self, actions: tuple[str, ...]) -> ActionState:
         """How far these actions are."""
 
-    async def delete_machine(self, machine_id: str) -> None:
-        """Delete it and wait until it is gone; one that is gone already is fine."""
+    async def delete_machine(self, machine_id: str, labels: Mapping[str, str]) -> None:
+        """Delete it and wait until it is gone; one that is gone already is fine.
+
+        `Conflict` if it does not carry all these labels: then it is not ours to delete.
+        """
+
+    async def there(self) -> bool:
+        """Whether it can be asked as it is; False for a sandbox that would have to be started."""
+
+    async def things(self) -> list[Thing]:
+        """Everything that LivChat made there, whichever installation it was, with prices."""
+
+    async def thing(self, kind: ThingKind, thing_id: str) -> Thing | None:
+        """One thing as it is now, without its price; None if it is gone."""
+
+    async def discard(self, kind: ThingKind, thing_id: str, labels: Mapping[str, str]) -> None:
+        """Delete a thing of any kind; one that is gone already is fine.
+
+        `Conflict` if it does not carry all these labels.
+        """
 
     async def reach(self, ip_address: str) -> Reach:
         """Where this machine is spoken to from here."""

@@ -24,6 +24,8 @@ from livchatd.providers.base import (
     MachineOrder,
     Ordered,
     Reach,
+    Thing,
+    ThingKind,
 )
 from livchatd.providers.hetzner_actions import ActionWatch
 from livchatd.providers.hetzner_pool import CallPool
@@ -96,11 +98,12 @@ class Hetzner:
             f"reserve address {name}", lambda calls: calls.reserve_address(name, region, labels)
         )
 
-    async def release_address(self, address_id: str) -> None:
+    async def release_address(self, address_id: str, labels: Mapping[str, str]) -> None:
         """Give it back."""
         doing = f"release address {address_id}"
 
         async def gone() -> bool:
+            await self._must_be_ours("address", address_id, labels)
             return await self._ask(doing, lambda calls: calls.release_address(int(address_id)))
 
         await self._until(gone, doing)
@@ -143,7 +146,7 @@ class Hetzner:
         """How far these actions are; jobs that ask at the same time share a request."""
         return await self._watch.state(actions)
 
-    async def delete_machine(self, machine_id: str) -> None:
+    async def delete_machine(self, machine_id: str, labels: Mapping[str, str]) -> None:
         """Delete it and wait until it is gone, also while another action is still at work on it."""
         doing = f"delete machine {machine_id}"
         asked = False
@@ -151,11 +154,38 @@ class Hetzner:
         async def gone() -> bool:
             nonlocal asked
             if not asked:
+                await self._must_be_ours("machine", machine_id, labels)
                 await self._ask(doing, lambda calls: calls.delete_machine(int(machine_id)))
                 asked = True
             return await self.machine(machine_id) is None
 
         await self._until(gone, doing)
+
+    async def there(self) -> bool:
+        """It always is."""
+        return True
+
+    async def things(self) -> list[Thing]:
+        """Everything that LivChat made in the project, with prices."""
+        return await self._ask("look for what is ours", lambda calls: calls.things())
+
+    async def thing(self, kind: ThingKind, thing_id: str) -> Thing | None:
+        """One thing as it is now."""
+        return await self._ask(
+            f"look at {kind} {thing_id}", lambda calls: calls.thing(kind, int(thing_id))
+        )
+
+    async def discard(self, kind: ThingKind, thing_id: str, labels: Mapping[str, str]) -> None:
+        """Delete a thing of any kind."""
+        if kind == "machine":
+            await self.delete_machine(thing_id, labels)
+        elif kind == "address":
+            await self.release_address(thing_id, labels)
+        else:
+            await self._must_be_ours(kind, thing_id, labels)
+            await self._ask(
+                f"delete SSH key {thing_id}", lambda calls: calls.delete_key(int(thing_id))
+            )
 
     async def reach(self, ip_address: str) -> Reach:
         """Its public address."""
@@ -168,6 +198,20 @@ class Hetzner:
     async def close(self) -> None:
         """Take no more calls. A call that hangs is left behind in its thread."""
         self._pool.close()
+
+    async def _must_be_ours(
+        self, kind: ThingKind, thing_id: str, labels: Mapping[str, str]
+    ) -> None:
+        """`Conflict` unless it carries these labels; what is gone is nobody's."""
+        found = await self.thing(kind, thing_id)
+        if found is None or labels.items() <= found.labels.items():
+            return
+        raise Conflict(
+            f"{self.name}: {kind} {thing_id} ({found.name}) does not carry the labels of"
+            " what this installation made, so it is left alone",
+            hint="delete it in the provider's console if it is yours, then: livchat doctor",
+            details={"kind": kind, "id": thing_id, "labels": dict(found.labels)},
+        )
 
     async def _actions(self, ids: Sequence[str]) -> list[Mapping[str, Any]]:
         return await self._ask("look at the actions", lambda calls: calls.actions(ids))

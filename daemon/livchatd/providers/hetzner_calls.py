@@ -15,7 +15,8 @@ from hcloud.ssh_keys import SSHKey
 
 from livchat.wire.providers import Image, Location, ServerType
 from livchatd.providers import hetzner_read as read
-from livchatd.providers.base import Address, Machine, MachineOrder, Ordered
+from livchatd.providers import hetzner_things as things
+from livchatd.providers.base import Address, Machine, MachineOrder, Ordered, Thing, ThingKind
 
 TIMEOUT = (5.0, 30.0)
 """Seconds to connect and between bytes; the library's own default is to wait for ever."""
@@ -106,11 +107,23 @@ class Calls:
     def delete_keys(self, labels: Mapping[str, str]) -> None:
         """Delete the keys with these labels."""
         for key in self._client.ssh_keys.get_all(label_selector=_selector(labels)):
-            try:
-                key.delete()
-            except APIException as error:
-                if error.code != "not_found":
-                    raise
+            self.delete_key(int(key.id or 0))
+
+    def delete_key(self, key_id: int) -> None:
+        """Delete a key; one that is gone already is fine."""
+        try:
+            self._client.ssh_keys.delete(SSHKey(id=key_id))
+        except APIException as error:
+            if error.code != "not_found":
+                raise
+
+    def things(self) -> list[Thing]:
+        """All that carries LivChat's label, with prices."""
+        return things.everything(self._client)
+
+    def thing(self, kind: ThingKind, thing_id: int) -> Thing | None:
+        """One of them, or None if it is gone."""
+        return things.one(self._client, kind, thing_id)
 
     def find_machine(self, labels: Mapping[str, str]) -> Machine | None:
         """By label."""

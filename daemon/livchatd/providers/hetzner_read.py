@@ -44,7 +44,7 @@ def machine(found: BoundServer) -> Machine:
         region=(found.location.name or "") if found.location is not None else "",
         image=found.image.name if found.image is not None else None,
         labels=dict(found.labels or {}),
-        created_at=_time(found.created),
+        created_at=time(found.created),
     )
 
 
@@ -62,8 +62,8 @@ def server_type(found: BoundServerType, ipv4: Prices, currency: str) -> ServerTy
             TypeLocation(
                 name=place.location.name or "",
                 available=bool(place.available),
-                price_monthly=_gross("price_monthly", place.location.name, prices, ipv4),
-                price_hourly=_gross("price_hourly", place.location.name, prices, ipv4),
+                price_monthly=gross("price_monthly", place.location.name, prices, ipv4),
+                price_hourly=gross("price_hourly", place.location.name, prices, ipv4),
                 currency=currency if place.location.name in prices else None,
             )
             for place in places
@@ -100,7 +100,7 @@ def address_prices(pricing: Mapping[str, Any]) -> Prices:
     return {price["location"]: price for kind in listed for price in kind.get("prices") or []}
 
 
-def _gross(what: str, place: str | None, prices: Prices, ipv4: Prices) -> str | None:
+def gross(what: str, place: str | None, prices: Prices, ipv4: Prices) -> str | None:
     """A price with its address's, as decimal text; None where it is not told."""
     own = _decimal(prices.get(place or "", {}).get(what))
     if own is None:
@@ -123,5 +123,6 @@ def _first(network: str | None) -> str | None:
     return f"{base}1" if base.endswith("::") else base
 
 
-def _time(created: Any) -> str:
+def time(created: Any) -> str:
+    """A time of theirs as RFC 3339, or nothing."""
     return created.isoformat().replace("+00:00", "Z") if created is not None else ""

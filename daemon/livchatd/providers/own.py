@@ -15,6 +15,8 @@ from livchatd.providers.base import (
     MachineOrder,
     Ordered,
     Reach,
+    Thing,
+    ThingKind,
 )
 
 
@@ -54,7 +56,7 @@ class Own:
         """`Invalid`."""
         _refuse(name)
 
-    async def release_address(self, address_id: str) -> None:
+    async def release_address(self, address_id: str, labels: Mapping[str, str]) -> None:
         """Nothing is to be given back."""
 
     async def ensure_key(
@@ -85,8 +87,23 @@ class Own:
         """Nothing is under way."""
         return ActionState(100.0, done=True)
 
-    async def delete_machine(self, machine_id: str) -> None:
+    async def delete_machine(self, machine_id: str, labels: Mapping[str, str]) -> None:
         """The machine is the user's: it stays."""
+
+    async def there(self) -> bool:
+        """There is nobody to ask."""
+        return True
+
+    async def things(self) -> list[Thing]:
+        """None was made by us."""
+        return []
+
+    async def thing(self, kind: ThingKind, thing_id: str) -> Thing | None:  # noqa: ARG002
+        """None."""
+        return None
+
+    async def discard(self, kind: ThingKind, thing_id: str, labels: Mapping[str, str]) -> None:
+        """Nothing was made by us."""
 
     async def reach(self, ip_address: str) -> Reach:
         """Its public address."""

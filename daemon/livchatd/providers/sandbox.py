@@ -20,6 +20,8 @@ from livchatd.providers.base import (
     MachineOrder,
     Ordered,
     Reach,
+    Thing,
+    ThingKind,
 )
 from livchatd.providers.hetzner import Hetzner
 
@@ -43,15 +45,21 @@ class SandboxAddress:
 class Sandbox:
     """The sandbox; it is started when first needed.
 
+    `runs` says whether one answers, and starts none.
     `start` gives the address of a sandbox that answers, and starts one where none does: after a
     restart it is another address, and the call is made once more there. An order whose answer was
     lost that way is then a `Conflict`, as at Hetzner, and adopted by its label.
     """
 
     def __init__(
-        self, start: Callable[[], Awaitable[SandboxAddress]], *, poll: float = 0.05
+        self,
+        start: Callable[[], Awaitable[SandboxAddress]],
+        runs: Callable[[], Awaitable[bool]],
+        *,
+        poll: float = 0.05,
     ) -> None:
         self._start = start
+        self._runs = runs
         self._poll = poll
         self._starting = asyncio.Lock()
         self._address: SandboxAddress | None = None
@@ -87,9 +95,9 @@ class Sandbox:
         """Reserve an IPv4 address."""
         return await self._call(lambda hetzner: hetzner.reserve_address(name, region, labels))
 
-    async def release_address(self, address_id: str) -> None:
+    async def release_address(self, address_id: str, labels: Mapping[str, str]) -> None:
         """Give it back."""
-        await self._call(lambda hetzner: hetzner.release_address(address_id))
+        await self._call(lambda hetzner: hetzner.release_address(address_id, labels))
 
     async def ensure_key(self, name: str, public_key: str, labels: Mapping[str, str]) -> str:
         """The id of the SSH key."""
@@ -115,9 +123,25 @@ class Sandbox:
         """How far these actions are."""
         return await self._call(lambda hetzner: hetzner.actions(actions))
 
-    async def delete_machine(self, machine_id: str) -> None:
+    async def delete_machine(self, machine_id: str, labels: Mapping[str, str]) -> None:
         """Delete it and wait until it is gone."""
-        await self._call(lambda hetzner: hetzner.delete_machine(machine_id))
+        await self._call(lambda hetzner: hetzner.delete_machine(machine_id, labels))
+
+    async def there(self) -> bool:
+        """Whether it runs."""
+        return await self._runs()
+
+    async def things(self) -> list[Thing]:
+        """Everything that LivChat made there."""
+        return await self._call(lambda hetzner: hetzner.things())
+
+    async def thing(self, kind: ThingKind, thing_id: str) -> Thing | None:
+        """One thing as it is now."""
+        return await self._call(lambda hetzner: hetzner.thing(kind, thing_id))
+
+    async def discard(self, kind: ThingKind, thing_id: str, labels: Mapping[str, str]) -> None:
+        """Delete a thing of any kind."""
+        await self._call(lambda hetzner: hetzner.discard(kind, thing_id, labels))
 
     async def reach(self, ip_address: str) -> Reach:
         """Where on loopback the machine with this address is."""

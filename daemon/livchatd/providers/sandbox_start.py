@@ -45,6 +45,11 @@ async def start_sandbox(folder: Path) -> SandboxAddress:
     raise _silent(folder, f"it did not answer within {WITHIN:.0f} s")
 
 
+async def runs(folder: Path) -> bool:
+    """Whether the sandbox of this folder answers; none is started."""
+    return await _alive(folder) is not None
+
+
 async def _alive(folder: Path) -> SandboxAddress | None:
     told = await asyncio.to_thread(_read, folder / "sandbox.json")
     if told is None:

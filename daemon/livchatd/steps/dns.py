@@ -5,16 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from livchat.errors import ProviderError
+from livchat.errors import Conflict, ProviderError
 from livchatd.integrations.cloudflare import Dns, Record
 from livchatd.jobs.step import Run, Step
 from livchatd.steps.learnt import Ledger, make_note
+from livchatd.steps.rivals import of_another
 from livchatd.steps.tools import Tools
-
-
-def owner(server: str, app: str) -> str:
-    """Whose a record is, as its comment says."""
-    return f"livchat:{server}:{app}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +45,11 @@ class PointNames(Step[Ledger]):
         for done, host in enumerate(self.hosts):
             if not await dns.records(zone, name=host):
                 await make_note(run, f"record {host}")
-            await dns.put(zone, host, "A", address, owner(self.server, self.app))
+            whose = self.tools.home.owner(self.server, self.app)
+            try:
+                await dns.put(zone, host, "A", address, whose)
+            except Conflict as taken:
+                raise of_another(self.tools.home, taken) from taken
             run.log(f"{host} points at {address}")
             run.progress(done + 1, len(self.hosts), "names")
 
@@ -64,7 +64,7 @@ class PointNames(Step[Ledger]):
 
     async def undo(self, run: Run[Ledger]) -> None:
         dns, zone = await self._zone()
-        for record in await dns.records(zone, owner=owner(self.server, self.app)):
+        for record in await dns.records(zone, owner=self.tools.home.owner(self.server, self.app)):
             if f"record {record.name}" in run.learnt.made:
                 await dns.delete(zone, record.id)
 
@@ -77,7 +77,10 @@ class PointNames(Step[Ledger]):
         return dns, (await dns.zone(self.zone_name)).id
 
     async def _so(self, dns: Dns, zone: str, host: str) -> bool:
-        address, whose = self.tools.address(self.server), owner(self.server, self.app)
+        address, whose = (
+            self.tools.address(self.server),
+            self.tools.home.owner(self.server, self.app),
+        )
         found = await dns.records(zone, name=host)
         return [
             (record.type, record.content, record.comment)

@@ -11,7 +11,7 @@ from livchatd.jobs.step import Run, Step
 from livchatd.steps.dns import remove_records
 from livchatd.steps.learnt import RemovalLearnt
 from livchatd.steps.orders import DeleteServerOrder
-from livchatd.steps.tools import Tools, labels
+from livchatd.steps.tools import Tools
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,11 @@ class FarewellStep(Step[RemovalLearnt]):
     takes: ClassVar[str] = ""
     tools: Tools
     order: DeleteServerOrder
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What is deleted carries these: it was made by this installation, for this server."""
+        return self.tools.home.labels(self.order.name)
 
     def leaves(self, run: Run[RemovalLearnt]) -> list[str]:
         return [f"{self.order.name}, maybe without its {self.takes}"] if self.takes else []
@@ -63,7 +68,10 @@ class RemoveServerNames(FarewellStep):
             return
         try:
             gone = await remove_records(
-                self.tools, self.order.provider, record.zone_name, f"livchat:{self.order.name}:"
+                self.tools,
+                self.order.provider,
+                record.zone_name,
+                self.tools.home.owner_of_all(self.order.name),
             )
         except (NotConfigured, NotFound) as error:
             # A machine that costs money must go even where its names can no longer be changed.
@@ -91,7 +99,7 @@ class DeleteMachine(FarewellStep):
         if machine_id is None:
             run.log("the machine is gone already")
         else:
-            await self.tools.provider(self.order.provider).delete_machine(machine_id)
+            await self.tools.provider(self.order.provider).delete_machine(machine_id, self.labels)
         await self.tools.shells.drop(self.order.name)
 
     async def verify(self, run: Run[RemovalLearnt]) -> None:
@@ -103,7 +111,7 @@ class DeleteMachine(FarewellStep):
         machine = await provider.machine(machine_id) if machine_id else None
         if machine is not None and machine.status == "deleting":
             # The provider goes on with what it was asked for: see it through.
-            await provider.delete_machine(machine.id)
+            await provider.delete_machine(machine.id, self.labels)
 
     async def _machine_id(self) -> str | None:
         """The machine that the inventory knows; before it knew one, the one with our labels."""
@@ -112,7 +120,7 @@ class DeleteMachine(FarewellStep):
         if record is not None and record.machine_id is not None:
             found = await provider.machine(record.machine_id)
         else:
-            found = await provider.find_machine(labels(self.order.name))
+            found = await provider.find_machine(self.labels)
         return found.id if found else None
 
 
@@ -128,11 +136,11 @@ class ReleaseAddress(FarewellStep):
         provider = self.tools.provider(self.order.provider)
         record = self.tools.inventory.find(self.order.name)
         if record is not None and record.address_id is not None:
-            await provider.release_address(record.address_id)
+            await provider.release_address(record.address_id, self.labels)
             return
-        found = await provider.find_address(labels(self.order.name))
+        found = await provider.find_address(self.labels)
         if found is not None:
-            await provider.release_address(found.id)
+            await provider.release_address(found.id, self.labels)
 
 
 class DeleteKey(FarewellStep):
@@ -143,7 +151,7 @@ class DeleteKey(FarewellStep):
         return "Delete the SSH key"
 
     async def apply(self, run: Run[RemovalLearnt]) -> None:
-        await self.tools.provider(self.order.provider).delete_key(labels(self.order.name))
+        await self.tools.provider(self.order.provider).delete_key(self.labels)
 
 
 class ForgetServer(FarewellStep):

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
+from livchat.errors import Conflict
 from livchatd.jobs.step import Run, Step
 from livchatd.steps.learnt import MachineLearnt, make_note
 from livchatd.steps.orders import CreateServerOrder
+from livchatd.steps.rivals import named
 from livchatd.steps.standing import OWN, standing
-from livchatd.steps.tools import Tools, labels
+from livchatd.steps.tools import Tools
 
 
 def client_key(server: str) -> str:
@@ -64,7 +66,7 @@ class MakeKeys(Step[MachineLearnt]):
         if f"keys {name}" not in run.learnt.made:
             return
         provider = self.tools.provider(self.order.provider)
-        if await provider.find_machine(labels(name, run.origin)) is None:
+        if await provider.find_machine(self.tools.home.labels(name, run.origin)) is None:
             await self.tools.vault.delete_prefix(f"ssh/{name}/")
 
 
@@ -86,13 +88,16 @@ class RegisterKey(Step[MachineLearnt]):
         name = self.order.name
         private = await self.tools.vault.require(client_key(name))
         public = await asyncio.to_thread(public_line, private.get_secret_value())
-        run.learnt.key_id = await self.tools.provider(self.order.provider).ensure_key(
-            f"livchat-{name}", public, labels(name, run.origin)
-        )
+        try:
+            run.learnt.key_id = await self.tools.provider(self.order.provider).ensure_key(
+                f"livchat-{name}", public, self.tools.home.labels(name, run.origin)
+            )
+        except Conflict as taken:
+            raise await named(self.tools, self.order.provider, name, taken) from taken
 
     async def undo(self, run: Run[MachineLearnt]) -> None:
         provider = self.tools.provider(self.order.provider)
-        await provider.delete_key(labels(self.order.name, run.origin))
+        await provider.delete_key(self.tools.home.labels(self.order.name, run.origin))
 
     def leaves(self, run: Run[MachineLearnt]) -> list[str]:
         return [f"SSH key livchat-{self.order.name} at {self.order.provider}"]

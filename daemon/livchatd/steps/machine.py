@@ -14,8 +14,9 @@ from livchatd.steps.dns import remove_records
 from livchatd.steps.keys import client_key, host_key, public_line
 from livchatd.steps.learnt import MachineLearnt
 from livchatd.steps.orders import CreateServerOrder
+from livchatd.steps.rivals import named
 from livchatd.steps.standing import OWN, standing
-from livchatd.steps.tools import Tools, labels
+from livchatd.steps.tools import Tools
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +39,12 @@ class ReserveAddress(Step[MachineLearnt]):
         name = self.order.name
         address = await self._ours(run)
         if address is None:
-            address = await self.tools.provider(self.order.provider).reserve_address(
-                f"livchat-{name}", self.order.region, labels(name, run.origin)
-            )
+            try:
+                address = await self.tools.provider(self.order.provider).reserve_address(
+                    f"livchat-{name}", self.order.region, self.tools.home.labels(name, run.origin)
+                )
+            except Conflict as taken:
+                raise await named(self.tools, self.order.provider, name, taken) from taken
         run.learnt.address_id, run.learnt.ip_address = address.id, address.ip
         await run.save()
         await self.tools.inventory.change_server(name, ip_address=address.ip, address_id=address.id)
@@ -50,11 +54,12 @@ class ReserveAddress(Step[MachineLearnt]):
         name, address = self.order.name, run.learnt.ip_address
         if self.zone_name and address:
             # A name that points at an address which somebody else gets next is theirs to use.
-            whose, zone = f"livchat:{name}:", self.zone_name
+            whose, zone = self.tools.home.owner_of_all(name), self.zone_name
             await remove_records(self.tools, self.order.provider, zone, whose, content=address)
         ours = await self._ours(run)
         if ours is not None:
-            await self.tools.provider(self.order.provider).release_address(ours.id)
+            bought = self.tools.home.labels(name, run.origin)
+            await self.tools.provider(self.order.provider).release_address(ours.id, bought)
 
     def leaves(self, run: Run[MachineLearnt]) -> list[str]:
         address = run.learnt.ip_address
@@ -62,7 +67,7 @@ class ReserveAddress(Step[MachineLearnt]):
 
     async def _ours(self, run: Run[MachineLearnt]) -> Address | None:
         provider = self.tools.provider(self.order.provider)
-        return await provider.find_address(labels(self.order.name, run.origin))
+        return await provider.find_address(self.tools.home.labels(self.order.name, run.origin))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,11 +93,12 @@ class CreateMachine(Step[MachineLearnt]):
 
     async def undo(self, run: Run[MachineLearnt]) -> None:
         provider = self.tools.provider(self.order.provider)
-        ours = await provider.find_machine(labels(self.order.name, run.origin))
+        bought = self.tools.home.labels(self.order.name, run.origin)
+        ours = await provider.find_machine(bought)
         if ours is not None:
-            await provider.delete_machine(ours.id)
+            await provider.delete_machine(ours.id, bought)
         elif f"machine {run.learnt.machine_id}" in run.learnt.made and run.learnt.machine_id:
-            await provider.delete_machine(run.learnt.machine_id)
+            await provider.delete_machine(run.learnt.machine_id, bought)
         await self.tools.shells.drop(self.order.name)
 
     def leaves(self, run: Run[MachineLearnt]) -> list[str]:
@@ -101,7 +107,9 @@ class CreateMachine(Step[MachineLearnt]):
     async def _find(self, run: Run[MachineLearnt]) -> Machine | None:
         """The machine that this job ordered; `Conflict` if one stands there that it did not."""
         name = self.order.name
-        found = await self.tools.provider(self.order.provider).find_machine(labels(name))
+        found = await self.tools.provider(self.order.provider).find_machine(
+            self.tools.home.labels(name)
+        )
         if found is not None and found.labels.get("livchat.job") != run.origin:
             raise Conflict(
                 f"{self.order.provider} has a machine for a server '{name}' that is not known here",
@@ -122,15 +130,15 @@ class CreateMachine(Step[MachineLearnt]):
             address_id=learnt.address_id,
             ssh_key_id=learnt.key_id,
             user_data=await self._user_data(),
-            labels=labels(name, run.origin),
+            labels=self.tools.home.labels(name, run.origin),
         )
         try:
             ordered = await self.tools.provider(self.order.provider).order(order)
-        except Conflict:
+        except Conflict as taken:
             # The answer to our own order may have been lost.
             found = await self._find(run)
             if found is None:
-                raise
+                raise await named(self.tools, self.order.provider, name, taken) from taken
             await self._adopt(run, found)
             return
         learnt.machine_id, learnt.actions = ordered.machine_id, list(ordered.actions)

@@ -9,7 +9,7 @@ from typing import ClassVar
 from livchat.errors import NotFound
 from livchat.wire.apps import AppStatus
 from livchatd.jobs.step import Run, Step
-from livchatd.steps.dns import owner, remove_records
+from livchatd.steps.dns import remove_records
 from livchatd.steps.learnt import RemovalLearnt
 from livchatd.steps.orders import AppOrder, DeleteAppOrder
 from livchatd.steps.postgres import Postgres
@@ -94,7 +94,7 @@ class RemoveNames(RemovalStep):
         zone = self.tools.inventory.server(self.order.server).zone_name
         if zone is None:
             return
-        whose = owner(self.order.server, self.order.app_name)
+        whose = self.tools.home.owner(self.order.server, self.order.app_name)
         for name in await remove_records(self.tools, self.order.provider, zone, whose, exact=True):
             run.log(f"{name} is gone")
 

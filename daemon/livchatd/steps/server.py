@@ -13,7 +13,7 @@ from livchatd.jobs.step import Run, Step
 from livchatd.steps.learnt import MachineLearnt
 from livchatd.steps.orders import CreateServerOrder
 from livchatd.steps.standing import OWN, standing
-from livchatd.steps.tools import Tools, labels
+from livchatd.steps.tools import Tools
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class ReserveName(Step[MachineLearnt]):
 
     async def undo(self, run: Run[MachineLearnt]) -> None:
         name, provider = self.order.name, self.tools.provider(self.order.provider)
-        bought = labels(name, run.origin)
+        bought = self.tools.home.labels(name, run.origin)
         machine = await provider.find_machine(bought)
         if machine is not None or await provider.find_address(bought) is not None:
             # It could not be given back and costs money: it must not be forgotten.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from livchatd.jobs.step import Run
 from livchatd.steps.learnt import MachineLearnt
 from livchatd.steps.orders import CreateServerOrder
-from livchatd.steps.tools import Tools, labels
+from livchatd.steps.tools import Tools
 
 OWN = "own"
 """The provider of machines that were there before us: nothing is bought, nothing deleted."""
@@ -19,7 +19,7 @@ async def standing(tools: Tools, order: CreateServerOrder, run: Run[MachineLearn
     run.learnt.ip_address, run.learnt.ipv6_address = record.ip_address, record.ipv6_address
     if order.provider == OWN:
         return True
-    machine = await tools.provider(order.provider).find_machine(labels(order.name))
+    machine = await tools.provider(order.provider).find_machine(tools.home.labels(order.name))
     if machine is None or machine.id != record.machine_id:
         return False
     run.learnt.machine_id, run.learnt.address_id = record.machine_id, record.address_id

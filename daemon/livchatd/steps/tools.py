@@ -9,6 +9,7 @@ from time import monotonic
 
 from livchat.errors import NotConfigured
 from livchatd.catalog.catalog import Catalog
+from livchatd.home import Home
 from livchatd.integrations.cloudflare import Dns
 from livchatd.integrations.portainer import Portainer
 from livchatd.integrations.ssh import Shell, Shells
@@ -40,6 +41,7 @@ class Tools:
     dns: Callable[[str], Awaitable[Dns]]
     portainer: Callable[[str], Portainer]
     probe: Probe
+    home: Home
     pace: float = 1.0
 
     def provider(self, name: str) -> Provider:
@@ -76,9 +78,3 @@ class Tools:
             yield since
             await asyncio.sleep(max(pause * self.pace, SHORTEST))
             pause = min(pause * 1.5, most)
-
-
-def labels(server: str, origin: str | None = None) -> dict[str, str]:
-    """The labels of what is bought for a server; with `origin`, by that chain of jobs only."""
-    found = {"livchat.managed": "true", "livchat.server": server}
-    return found | {"livchat.job": origin} if origin else found

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from livchatd.home import Home
 from livchatd.jobs.step import Learnt
 from livchatd.steps.cloud_init import user_data
 from livchatd.steps.docker import _plain as unit_part
@@ -15,7 +16,7 @@ from livchatd.steps.learnt import UpLearnt
 from livchatd.steps.postgres import identifier, literal
 from livchatd.steps.recipe import database_name
 from livchatd.steps.stack import _full, _plain, _service
-from livchatd.steps.tools import Tools, labels
+from livchatd.steps.tools import Tools
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,11 @@ def test_a_fingerprint_is_the_one_that_people_compare() -> None:
 
 
 def test_what_is_bought_carries_its_server_and_its_job() -> None:
-    assert labels("prod-01", "job_1") == {**labels("prod-01"), "livchat.job": "job_1"}
+    home = Home("3f9a1c2b")
+    assert home.labels("prod-01", "job_1") == {**home.labels("prod-01"), "livchat.job": "job_1"}
+    assert home.labels("prod-01").items() > Home("other").labels("prod-01").items() - {
+        ("livchat.home", "other")
+    }
 
 
 def test_the_name_of_a_unit_holds_nothing_that_an_image_may_bring() -> None:
@@ -100,7 +105,7 @@ def test_what_was_learnt_survives_a_restart() -> None:
 
 
 PARTS: Any = dict.fromkeys(
-    ("providers", "inventory", "vault", "catalog", "shells", "dns", "portainer", "probe")
+    ("providers", "inventory", "vault", "catalog", "shells", "dns", "portainer", "probe", "home")
 )
 
 
