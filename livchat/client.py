@@ -17,6 +17,8 @@ from urllib.parse import quote
 from livchat.errors import CursorGone, DaemonUnreachable, TimedOut
 from livchat.transport import PATIENCE, Event, Json, Transport
 
+DOCTOR_TIMEOUT = 90.0
+"""Seconds that the doctor may take: an account that does not answer has 40 of them."""
 ENDED = frozenset({"completed", "failed", "cancelled"})
 
 
@@ -161,6 +163,15 @@ class Client(Transport):
     def plan(self, order: Json) -> Json:
         """POST /api/up?plan=true; nothing is done."""
         return self._call("POST", "/api/up", query={"plan": "true"}, body=order)
+
+    def doctor(self) -> Json:
+        """GET /api/doctor."""
+        return self._call("GET", "/api/doctor", wait=DOCTOR_TIMEOUT)
+
+    def mend(self, findings: list[str] | None = None) -> Json:
+        """POST /api/doctor; all that is this installation's own where none is named."""
+        body = {"findings": findings}
+        return self._call("POST", "/api/doctor", body=body, wait=DOCTOR_TIMEOUT)
 
     def job_events(self, job_id: str, after: str | None = None) -> Iterator[Event]:
         """GET /api/jobs/{job_id}/events; ends after the job's `end`, or a snapshot that has ended.

@@ -40,7 +40,12 @@ class Home:
 
     def owner_of_all(self, server: str) -> str:
         """What the comments of all records of a server begin with."""
-        return f"{PREFIX}{self.id}:{short(server)}:"
+        return f"{self.comments}{short(server)}:"
+
+    @property
+    def comments(self) -> str:
+        """What the comments of all records of this installation begin with."""
+        return f"{PREFIX}{self.id}:"
 
 
 @dataclass(frozen=True)

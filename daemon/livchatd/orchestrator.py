@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -44,6 +44,7 @@ from livchatd.workflows.adding import Adding
 from livchatd.workflows.asking import ON_DISK, Ask, Started, teller
 from livchatd.workflows.choices import Choices, UpChoice
 from livchatd.workflows.credentials import Credentials
+from livchatd.workflows.doctor import Doctor
 from livchatd.workflows.executing import Commands
 from livchatd.workflows.planning import Household
 from livchatd.workflows.reaching import Endpoints
@@ -65,6 +66,7 @@ class Orchestrator:
     adding: Adding
     endpoints: Endpoints
     audit: Audit
+    doctor: Doctor
 
     async def create_server(self, want: CreateServer, ask: Ask) -> Started:
         """Start making a server; `Conflict` if the name is taken."""
@@ -176,6 +178,13 @@ class Orchestrator:
     async def ssh_access(self, name: str) -> SshAccess:
         """Where a server's SSH answers, for a person's own client."""
         return await self.endpoints.access(self._standing(name).name)
+
+    async def mend(self, wanted: Sequence[str] | None, ask: Ask) -> Started:
+        """Start mending what the doctor found: these findings, or all that is our own."""
+        order = await self.doctor.order(wanted)
+        count = len(order.things) + len(order.records)
+        summary = f"Mend {count} finding{'s' if count > 1 else ''} of the doctor"
+        return await self._submit("mend", order, summary, None, ask, variant="")
 
     async def retry(self, job_id: str, ask: Ask) -> Started:
         """Start a job that goes on where a failed or cancelled one ended."""
@@ -292,7 +301,7 @@ class Orchestrator:
         workflow: str,
         params: BaseModel,
         summary: str,
-        server: str,
+        server: str | None,
         ask: Ask,
         *,
         variant: str,
@@ -314,7 +323,7 @@ class Orchestrator:
                 )
             )
         except Conflict:
-            if guard is not None:
+            if guard is not None and server is not None:
                 # Another request took the name meanwhile: say which job is at work on it.
                 self._must_be_free(server)
             raise

@@ -38,7 +38,9 @@ from livchatd.workflows.adding import Adding
 from livchatd.workflows.all import workflows
 from livchatd.workflows.choices import Choices
 from livchatd.workflows.credentials import Credentials, provider_key
+from livchatd.workflows.doctor import Doctor
 from livchatd.workflows.executing import Commands
+from livchatd.workflows.health import Health
 from livchatd.workflows.reaching import Endpoints, portainer_socket
 from livchatd.workflows.secrets import Secrets
 
@@ -133,7 +135,7 @@ def assemble(here: Places, database: Database) -> Parts:
     """Put the parts together. Nothing is connected, nothing heavy is imported."""
     settings = read_settings(here.settings)
     vault, inventory = Vault(here.vault, here.vault_key), Inventory(database)
-    catalog = Catalog.load()
+    catalog, home = Catalog.load(), find_home(database, here.home)
     accounts = Accounts(
         {
             "sandbox": Sandbox(partial(start_sandbox, here.sandbox), partial(runs, here.sandbox)),
@@ -149,9 +151,10 @@ def assemble(here: Places, database: Database) -> Parts:
     tools = Tools(
         providers=accounts, inventory=inventory, vault=vault, catalog=catalog, shells=shells,
         dns=credentials.dns, portainer=portainers.of, probe=probe,
-        home=find_home(database, here.home), pace=min(1.0, _scale(1.0)),
+        home=home, pace=min(1.0, _scale(1.0)),
     )  # fmt: skip
-    made = workflows(tools)
+    # The engine is made of the workflows, one of which asks it which servers are busy.
+    made = workflows(tools, lambda: engine.live_jobs())
     engine = Engine(database, made, redact=vault.redact, version=__version__)
     by_name = {workflow.name: workflow for workflow in made}
     choices = Choices(
@@ -162,6 +165,10 @@ def assemble(here: Places, database: Database) -> Parts:
         credentials=credentials, secrets=Secrets(vault), commands=Commands(shells, vault.redact),
         adding=Adding(vault), endpoints=endpoints,
         audit=Audit(database),
+        doctor=Doctor(
+            home, inventory, accounts, credentials, engine, database,
+            Health(here, database, vault),
+        ),
     )  # fmt: skip
     return Parts(engine, shells, portainers, credentials, accounts, vault, orchestrator)
 

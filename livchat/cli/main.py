@@ -28,6 +28,7 @@ COMMANDS = {
     "secret": ("secrets", DAEMON),
     "daemon": ("daemon", DAEMON),
     "sandbox": ("sandbox", DAEMON),
+    "doctor": ("doctor", DAEMON),
     "mcp": ("mcp", DAEMON),
 }
 """The commands: the file of livchat.cli that holds each, and its panel in the help."""

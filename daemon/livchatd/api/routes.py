@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from livchat.wire.apps import Catalog, CatalogApp, DeployApp, InstalledApps
 from livchat.wire.config import ConfigureCloudflare, ConfigureProvider, Done, Init
+from livchat.wire.doctor import Diagnosis, MendFindings
 from livchat.wire.jobs import Accepted, CancelAnswer, Job, JobEvent, JobList, JobLogs
 from livchat.wire.providers import Images, Locations, ServerTypes
 from livchat.wire.secrets import PutSecret, Secret, SecretList
@@ -26,7 +27,18 @@ from livchat.wire.servers import (
 )
 from livchat.wire.system import Health, Root
 from livchat.wire.up import Up
-from livchatd.api import apps, docs, jobs, providers, queries, secrets, servers, streams, system
+from livchatd.api import (
+    apps,
+    docs,
+    doctor,
+    jobs,
+    providers,
+    queries,
+    secrets,
+    servers,
+    streams,
+    system,
+)
 from livchatd.api.audited import audited
 from livchatd.api.docs import DOCUMENT, Document
 from livchatd.api.guard import LOOPBACK_NAMES, Access, Guard
@@ -134,6 +146,8 @@ ROUTES = (
     _job("POST", "/api/jobs/{job_id}/retry", jobs.retry, "Go on where a job failed"),
     _stream("/api/events", streams.of_all, "All events, live"),
     _job("POST", "/api/up", servers.up, "From nothing to running apps", Up, queries.UpQuery),
+    _get("/api/doctor", doctor.look, "What is not as it should be", Diagnosis),
+    _job("POST", "/api/doctor", doctor.mend, "Mend what the doctor found", MendFindings),
     _get("/api/servers", servers.index, "Servers, by name", ServerList),
     _job("POST", "/api/servers", servers.create, "Create a server", CreateServer),
     _get("/api/servers/{name}", servers.show, "A server", Server),

@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 BASE_URL = "https://api.cloudflare.com/client/v4"
 PAGE = 100
+ZONES = 50
+"""Zones of a page, the most that there are."""
 AUTOMATIC = 1
 """The TTL by which Cloudflare chooses it."""
 EXCLUSIVE = frozenset({"A", "AAAA", "CNAME"})
@@ -43,6 +45,7 @@ class Record:
     type: str
     content: str
     comment: str | None
+    created_at: str = ""
 
 
 class Dns(Protocol):
@@ -54,10 +57,18 @@ class Dns(Protocol):
     async def zone(self, name: str) -> Zone:
         """A zone by name; `NotFound` names the zones that there are."""
 
+    async def zones(self) -> list[Zone]:
+        """Every zone that the credential may see."""
+
     async def records(
-        self, zone_id: str, *, name: str | None = None, owner: str | None = None
+        self,
+        zone_id: str,
+        *,
+        name: str | None = None,
+        owner: str | None = None,
+        owners: str | None = None,
     ) -> list[Record]:
-        """Records of a zone, by exact name or by exact comment, or all."""
+        """Records of a zone, by exact name, by exact comment or by its beginning, or all."""
 
     async def put(self, zone_id: str, name: str, kind: str, content: str, owner: str) -> Record:
         """Make the record so: created, changed if `owner` is its comment, left alone if it is so.
@@ -105,7 +116,7 @@ class CloudflareDns:
         for found in await self._zones(f"find zone {wanted}", name=wanted, per_page=5):
             if found.name == wanted:
                 return found
-        names = sorted(zone.name for zone in await self._zones("list the zones", per_page=50))
+        names = sorted(zone.name for zone in await self.zones())
         raise NotFound(
             f"there is no zone {wanted} in this account; "
             + (f"there are {', '.join(names)}" if names else "there is none"),
@@ -113,13 +124,31 @@ class CloudflareDns:
             details={"zone": wanted, "zones": names},
         )
 
+    async def zones(self) -> list[Zone]:
+        """Every zone that the credential may see."""
+        found: list[Zone] = []
+        number = 1
+        while True:
+            rows = await self._zones("list the zones", page=number, per_page=ZONES)
+            found += rows
+            if len(rows) < ZONES:
+                return found
+            number += 1
+
     async def records(
-        self, zone_id: str, *, name: str | None = None, owner: str | None = None
+        self,
+        zone_id: str,
+        *,
+        name: str | None = None,
+        owner: str | None = None,
+        owners: str | None = None,
     ) -> list[Record]:
-        """Records of a zone, by exact name or by exact comment, or all."""
+        """Records of a zone, by exact name, by exact comment or by its beginning, or all."""
         found: list[Record] = []
         exactly = {"name": name and _plain(name), "comment": owner}
         filters = {key: {"exact": value} for key, value in exactly.items() if value is not None}
+        if owners is not None:
+            filters["comment"] = {"startswith": owners}
         number = 1
         while True:
             rows = await self._page(zone_id, number, filters)
@@ -129,7 +158,11 @@ class CloudflareDns:
                 break
             number += 1
         # Comments are compared without case over there.
-        return [record for record in found if owner is None or record.comment == owner]
+        return [
+            record
+            for record in found
+            if owner in {None, record.comment} and (record.comment or "").startswith(owners or "")
+        ]
 
     async def put(self, zone_id: str, name: str, kind: str, content: str, owner: str) -> Record:
         """Make the record so.
@@ -274,7 +307,14 @@ async def _result(answer: Any) -> Any:
 
 
 def _record(row: dict[str, Any]) -> Record:
-    return Record(row["id"], row["name"], row["type"], row.get("content") or "", row.get("comment"))
+    return Record(
+        row["id"],
+        row["name"],
+        row["type"],
+        row.get("content") or "",
+        row.get("comment"),
+        row.get("created_on") or "",
+    )
 
 
 def _says_the_same(record: Record, wanted: Record) -> bool:

@@ -56,6 +56,14 @@ class JobFilter:
     before: int | None = None
 
 
+def left_behind(connection: sqlite3.Connection) -> dict[str, str]:
+    """What jobs left behind, each with the latest job that says so."""
+    rows = connection.execute(
+        "SELECT job_id, left_behind FROM jobs WHERE left_behind != '[]' ORDER BY n"
+    )
+    return {thing: job_id for job_id, left in rows for thing in json.loads(left)}
+
+
 def add_job(tx: Transaction, columns: Mapping[str, Any], steps: Iterable[LiveStep]) -> int:
     """Insert a job with its steps; its `n`."""
     names = ", ".join(columns)

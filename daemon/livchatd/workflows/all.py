@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from livchatd.jobs.step import Workflow
@@ -11,12 +12,13 @@ from livchatd.workflows.create_server import create_server
 from livchatd.workflows.delete_app import delete_app
 from livchatd.workflows.delete_server import delete_server
 from livchatd.workflows.deploy_app import deploy_app
+from livchatd.workflows.mend import mend
 from livchatd.workflows.setup_server import setup_server
 from livchatd.workflows.up import up
 
 
-def workflows(tools: Tools) -> list[Workflow[Any, Any]]:
-    """Every workflow, with its tools."""
+def workflows(tools: Tools, busy: Callable[[], Iterable[str]] = tuple) -> list[Workflow[Any, Any]]:
+    """Every workflow, with its tools; `busy` gives the servers at which jobs are at work."""
     return [
         create_server(tools),
         add_server(tools),
@@ -25,4 +27,5 @@ def workflows(tools: Tools) -> list[Workflow[Any, Any]]:
         up(tools),
         delete_app(tools),
         delete_server(tools),
+        mend(tools, busy),
     ]

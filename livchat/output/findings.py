@@ -1,0 +1,112 @@
+"""What the doctor found, for a person: what, what it costs, why, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from livchat.output.tables import columns
+from livchat.output.text import clean, local, price
+from livchat.output.words import say
+
+Json = dict[str, Any]
+
+LOCAL = "local"
+
+
+def diagnosis(answer: Json) -> Iterator[str]:
+    """The whole answer: what is wrong here, then what others have, then what was not seen."""
+    found, foreign = answer["findings"], answer["foreign"]
+    if answer["healthy"]:
+        yield say("all_well")
+    yield from _table(found)
+    yield from _advice(found)
+    if foreign:
+        yield from ("", say("of_others", home=answer["home"]))
+        yield from _table(foreign, whose=True)
+    if answer["unreachable"]:
+        yield ""
+    for one in answer["unreachable"]:
+        hint = f" ({clean(one['hint'])})" if one.get("hint") else ""
+        yield say("not_looked_at", name=one["name"], why=clean(one["why"]) + hint)
+    yield ""
+    for one in answer["checked"]:
+        yield say("looked_at", name=one["name"], detail=clean(one["detail"]))
+
+
+def goes(findings: Sequence[Json]) -> str:
+    """What is about to be mended, with its price, as a question names it."""
+    lines = [f"{_what(one)} {one['name']} ({one['detail']})" for one in findings]
+    saved = _sum(findings)
+    told = say("saves", price=saved) if saved else ""
+    return "\n".join([*map(clean, lines), say("mend", count=len(findings)) + told])
+
+
+def mended(job: Json) -> Iterator[str]:
+    """What a job mended, and what it left as it is."""
+    made = job.get("result") or {}
+    for one in made.get("mended") or []:
+        yield say("is_mended", finding=clean(one))
+    for one in made.get("left") or []:
+        yield say("is_kept", finding=clean(one))
+
+
+def _table(findings: Sequence[Json], *, whose: bool = False) -> Iterator[str]:
+    if not findings:
+        return
+    head = ["ID", say("col_what"), say("col_name"), say("col_month"), say("col_since")]
+    head += [say("col_whose")] if whose else []
+    rows = [
+        [
+            one["id"],
+            _what(one),
+            one["name"],
+            price(one.get("price_monthly"), one.get("currency")),
+            local(one.get("since"))[:10],
+            *([one.get("home")] if whose else []),
+            f"{one['detail']}: {one['why']}",
+        ]
+        for one in findings
+    ]
+    yield from columns([*head, say("col_why")], rows)
+
+
+def _advice(findings: Sequence[Json]) -> Iterator[str]:
+    """The next command for each thing that the doctor cannot mend, then for all that it can."""
+    if not findings:
+        return
+    yield ""
+    for one in findings:
+        if one.get("mend") is None and one.get("hint"):
+            yield f"{one['name']}: {clean(one['hint'])}"
+    saved = _sum(one for one in findings if one.get("mend"))
+    if any(one.get("mend") for one in findings):
+        yield say("mend_all") + (say("saves", price=saved) if saved else "")
+
+
+def _what(finding: Json) -> str:
+    return say(f"found_{finding['kind']}") if finding["kind"] in _KINDS else finding["kind"]
+
+
+def _sum(findings: Any) -> str:
+    """What they cost together; nothing where nothing costs anything."""
+    total, currency = Decimal(0), ""
+    for one in findings:
+        try:
+            total += Decimal(one["price_monthly"])
+        except (TypeError, InvalidOperation):
+            continue
+        currency = one.get("currency") or currency
+    return price(total, currency) if total else ""
+
+
+_KINDS = frozenset(
+    {
+        *("orphan_machine", "orphan_address", "orphan_key", "orphan_record", "astray_record"),
+        *("foreign_machine", "foreign_address", "foreign_key", "foreign_record"),
+        *("lost_server", "unmarked_server", "refused_credential", "low_disk", "unwritable_table"),
+        *("unreadable_vault", "broken_null_device", "open_file"),
+    }
+)
+"""The kinds that have words of their own; a newer daemon may find others."""
