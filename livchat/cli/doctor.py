@@ -57,8 +57,9 @@ def doctor(
         if not answer["healthy"]:
             raise typer.Exit(1)
         return
-    what = findings.goes(chosen)
-    ask.confirm(what, yes=yes, question=f"{what}?")
+    if not yes:
+        show.note("\n".join(findings.goes(chosen)))
+    ask.confirm(findings.together(chosen), yes=yes)
     accepted = client.mend([one["id"] for one in chosen])
     submitted(client, accepted, output, wait=wait, human=findings.mended)
 

@@ -12,8 +12,6 @@ from livchat.output.words import say
 
 Json = dict[str, Any]
 
-LOCAL = "local"
-
 
 def diagnosis(answer: Json) -> Iterator[str]:
     """The whole answer: what is wrong here, then what others have, then what was not seen."""
@@ -35,12 +33,15 @@ def diagnosis(answer: Json) -> Iterator[str]:
         yield say("looked_at", name=one["name"], detail=clean(one["detail"]))
 
 
-def goes(findings: Sequence[Json]) -> str:
-    """What is about to be mended, with its price, as a question names it."""
-    lines = [f"{_what(one)} {one['name']} ({one['detail']})" for one in findings]
+def goes(findings: Sequence[Json]) -> list[str]:
+    """What is about to be mended, a line each."""
+    return [clean(f"{_what(one)} {one['name']} ({one['detail']})") for one in findings]
+
+
+def together(findings: Sequence[Json]) -> str:
+    """How many they are, and what mending them saves."""
     saved = _sum(findings)
-    told = say("saves", price=saved) if saved else ""
-    return "\n".join([*map(clean, lines), say("mend", count=len(findings)) + told])
+    return say("mend", count=len(findings)) + (say("saves", price=saved) if saved else "")
 
 
 def mended(job: Json) -> Iterator[str]:
@@ -53,23 +54,28 @@ def mended(job: Json) -> Iterator[str]:
 
 
 def _table(findings: Sequence[Json], *, whose: bool = False) -> Iterator[str]:
+    """A row each, and below it its id with the reason, which would be cut off in a column."""
     if not findings:
         return
-    head = ["ID", say("col_what"), say("col_name"), say("col_month"), say("col_since")]
+    head = [say("col_what"), say("col_name"), say("col_where"), say("col_month"), say("col_since")]
     head += [say("col_whose")] if whose else []
     rows = [
         [
-            one["id"],
             _what(one),
             one["name"],
+            one["provider"],
             price(one.get("price_monthly"), one.get("currency")),
             local(one.get("since"))[:10],
             *([one.get("home")] if whose else []),
-            f"{one['detail']}: {one['why']}",
         ]
         for one in findings
     ]
-    yield from columns([*head, say("col_why")], rows)
+    first, *lines = columns(head, rows)
+    yield first
+    for one, line in zip(findings, lines, strict=True):
+        made = say("made_by", job=one["job_id"]) if one.get("job_id") else ""
+        yield line
+        yield clean(f"  {one['id']}: {one['why']}{made}")
 
 
 def _advice(findings: Sequence[Json]) -> Iterator[str]:

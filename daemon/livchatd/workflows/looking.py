@@ -71,7 +71,7 @@ class Look:
         for server in self._missing(name, ours, after):
             await self._lost(server, cloud, ours)
         counted = [
-            f"{sum(o.kind == kind for o in ours)} {word}" for kind, word in tell.KINDS.items()
+            f"{word}: {sum(o.kind == kind for o in ours)}" for kind, word in tell.KINDS.items()
         ]
         self.checked.append(Checked(name=name, detail=", ".join(counted)))
 
@@ -116,7 +116,7 @@ class Look:
 
         counted = await self._ask(account, records)
         if counted is not None:
-            detail = f"{counted} records of ours in {len(zones)} zones"
+            detail = f"zones: {len(zones)}, records of ours: {counted}"
             self.checked.append(Checked(name=f"{account} DNS", detail=detail))
 
     async def _account(self, account: str) -> Dns | None:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from livchatd.jobs.step import Step
+from livchatd.providers.base import ThingKind
+from livchatd.steps.mending import RecordOrder, ThingOrder
 from livchatd.steps.orders import (
     AddServerOrder,
     AppOrder,
@@ -20,6 +22,7 @@ from livchatd.steps.orders import (
     UpOrder,
 )
 from livchatd.workflows.all import workflows
+from livchatd.workflows.mend import MendOrder
 
 CREATE = CreateServerOrder(
     name="prod-01", provider="sandbox", server_type="cx23", region="nbg1", image="debian-13"
@@ -60,6 +63,12 @@ PLACE = {
     "ssl_email": "ops@example.com",
     "timezone": "UTC",
 }
+KINDS: tuple[tuple[str, ThingKind], ...] = (
+    ("1", "key"),
+    ("2", "address"),
+    ("3", "machine"),
+    ("4", "machine"),
+)
 ORDERS: dict[str, Order] = {
     "create_server": CREATE,
     "add_server": AddServerOrder(
@@ -70,6 +79,24 @@ ORDERS: dict[str, Order] = {
     "up": UpOrder(server=CREATE, setup=SETUP, apps=APPS),
     "delete_app": DeleteAppOrder(
         server="prod-01", provider="sandbox", app_name="n8n", title="n8n", purge=True
+    ),
+    "mend": MendOrder(
+        things=[
+            ThingOrder(finding=f"f/{n}", provider="hetzner", kind=kind, thing_id=n, labels={})
+            for n, kind in KINDS
+        ],
+        records=[
+            RecordOrder(
+                finding=f"r/{n}",
+                account="cloudflare",
+                zone_id="z",
+                record_id=n,
+                name="n8n.example.com",
+                comment="livchat:3f9a1c2b:a:n8n",
+                mend="delete",
+            )
+            for n in ("a1b2c3d4", "e5f6a7b8")
+        ],
     ),
     "delete_server": DeleteServerOrder(name="prod-01", provider="sandbox"),
 }
@@ -184,6 +211,12 @@ def test_an_app_is_recorded_only_when_people_reach_it() -> None:
 
 def test_names_go_before_the_address_that_they_point_at() -> None:
     assert "names" in before(steps_of("delete_server"), "address")
+
+
+def test_what_is_mended_goes_in_the_order_in_which_nothing_points_at_a_stranger() -> None:
+    steps = steps_of("mend")
+    assert {"record.1", "record.2", "machine.1", "machine.2"} <= before(steps, "address.1")
+    assert before(steps, "machine.1") == {"record.1", "record.2"}
 
 
 def test_an_own_machine_is_never_deleted() -> None:
