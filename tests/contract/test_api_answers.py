@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from livchat.wire.base import Wire
 from livchatd.api.routes import EVENTS, ROUTES, Route
 from tests.integration.daemon_process import Answer, DaemonProcess, running
+from tests.integration.strangers import beside, home_of, marked
 
 UP = {"apps": ["n8n"], "server": "prod-01", "zone_name": "livchat.localhost", "subdomain": "lab"}
 BY_NAME = {f"{route.method} {route.path}": route for route in ROUTES}
@@ -94,6 +95,10 @@ def test_every_route_answers_as_the_contract_says(life: Life) -> None:
     life.ask("DELETE /api/secrets/{key}", "/api/secrets/mine")
     jobs = life.ask("GET /api/jobs", "/api/jobs?limit=2")
     assert (len(jobs["jobs"]), jobs["total"], bool(jobs["next_cursor"])) == (2, 4, True)
+    assert life.ask("GET /api/doctor")["healthy"]
+    beside(life.daemon).address("ghost", marked(home_of(life.daemon), "ghost"))
+    assert life.ask("GET /api/doctor")["findings"][0]["kind"] == "orphan_address"
+    life.job("POST /api/doctor", body={})
     job_id = made["job_id"]
     life.ask("GET /api/jobs/{job_id}", f"/api/jobs/{job_id}")
     life.ask("GET /api/jobs/{job_id}/logs", f"/api/jobs/{job_id}/logs?tail=5")

@@ -166,7 +166,7 @@ class MendRecord(MendStep):
 
     def _address(self) -> str:
         said = read_comment(self.order.comment)
-        server = self._known().named(said.server) if said is not None else None
+        server = self._known().marks.get(said.server) if said is not None else None
         if server is None:
             raise ProviderError(f"the server that {self.order.name} is for is gone")
         return self.tools.address(server.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from livchat.wire.doctor import Mending
@@ -26,9 +27,20 @@ class Known:
     apps: Mapping[str, Iterable[str]]
     busy: frozenset[str]
 
-    def named(self, mark: str) -> ServerRecord | None:
-        """The server whose name stands so in a record's comment."""
-        return next((one for name, one in self.servers.items() if short(name) == mark), None)
+    @cached_property
+    def marks(self) -> Mapping[str, ServerRecord]:
+        """The servers, by their names as they stand in the comments of records."""
+        return {short(name): record for name, record in self.servers.items()}
+
+    @cached_property
+    def busy_marks(self) -> frozenset[str]:
+        """The busy servers' names, likewise."""
+        return frozenset(map(short, self.busy))
+
+    @cached_property
+    def addresses(self) -> frozenset[str]:
+        """The addresses of all servers."""
+        return frozenset(one.ip_address for one in self.servers.values() if one.ip_address)
 
 
 @dataclass(frozen=True)
@@ -68,9 +80,9 @@ def stray_thing(thing: Thing, provider: str, here: Known) -> Stray | None:
 
 def stray_record(record: Record, said: Comment, account: str, here: Known) -> Stray | None:
     """Why a record of ours belongs to nothing, or points elsewhere; None if all is well."""
-    if said.server in {short(name) for name in here.busy}:
+    if said.server in here.busy_marks:
         return None
-    server = here.named(said.server)
+    server = here.marks.get(said.server)
     if server is not None and (server.provider == SANDBOX) != (account == SANDBOX):
         server = None
     if server is None:
@@ -89,7 +101,6 @@ def stray_record(record: Record, said: Comment, account: str, here: Known) -> St
 
 def _gone(record: Record, here: Known, why: str) -> Stray:
     """An address that is none of ours is somebody else's next, with the name that points at it."""
-    ours = {server.ip_address for server in here.servers.values()}
-    if record.content in ours:
+    if record.content in here.addresses:
         return Stray(why, "warning")
     return Stray(f"{why}, and {record.content} is the address of none: a stranger's next", "error")

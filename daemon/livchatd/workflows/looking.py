@@ -10,7 +10,7 @@ from typing import TypeVar
 from livchat.errors import Forbidden, LivChatError, NotConfigured, TimedOut, Unauthorized
 from livchat.wire.doctor import Checked, Finding, Unreachable
 from livchatd.home import PREFIX, Home
-from livchatd.integrations.cloudflare import Dns, Zone
+from livchatd.integrations.cloudflare import Dns, Record, Zone
 from livchatd.inventory import Inventory, ServerRecord
 from livchatd.providers.accounts import Accounts
 from livchatd.providers.base import Provider, Thing
@@ -104,20 +104,28 @@ class Look:
             return
         gate = asyncio.Semaphore(AT_ONCE)
 
-        async def records() -> int:
+        async def marked(zone: Zone) -> list[tuple[Zone, Record]]:
+            async with gate:
+                return [(zone, record) for record in await dns.records(zone.id, owners=PREFIX)]
+
+        async def everywhere() -> list[tuple[Zone, Record]]:
             try:
                 async with asyncio.TaskGroup() as group:
-                    tasks = [
-                        group.create_task(self._zone(dns, gate, account, one)) for one in zones
-                    ]
+                    tasks = [group.create_task(marked(zone)) for zone in zones]
             except ExceptionGroup as several:
                 raise several.exceptions[0] from several
-            return sum(task.result() for task in tasks)
+            return [found for task in tasks for found in task.result()]
 
-        counted = await self._ask(account, records)
-        if counted is not None:
-            detail = f"zones: {len(zones)}, records of ours: {counted}"
-            self.checked.append(Checked(name=f"{account} DNS", detail=detail))
+        found = await self._ask(account, everywhere)
+        if found is None:
+            return
+        after = self._known()
+        for zone, record in found:
+            place = tell.ZonePlace(account, zone.id)
+            self._add(tell.record(record, place, self.home, self._before, after))
+        ours = sum((record.comment or "").startswith(self.home.comments) for _, record in found)
+        detail = f"zones: {len(zones)}, records of ours: {ours}"
+        self.checked.append(Checked(name=f"{account} DNS", detail=detail))
 
     async def _account(self, account: str) -> Dns | None:
         """The DNS account; None where there is none, or none that is to be started."""
@@ -132,16 +140,6 @@ class Look:
         except LivChatError as error:
             self._tell(account, error)
         return None
-
-    async def _zone(self, dns: Dns, gate: asyncio.Semaphore, account: str, zone: Zone) -> int:
-        """Look at the records of a zone; how many are ours."""
-        async with gate:
-            marked = await dns.records(zone.id, owners=PREFIX)
-        after = self._known()
-        for record in marked:
-            place = tell.ZonePlace(account, zone.id)
-            self._add(tell.record(record, place, self.home, self._before, after))
-        return sum((one.comment or "").startswith(self.home.comments) for one in marked)
 
     async def _wanted(self, name: str, cloud: Provider) -> bool:
         """Whether it is to be asked: the sandbox is not started only for that."""
