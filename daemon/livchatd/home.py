@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from livchat.errors import Invalid, LivChatError
-from livchatd.database import Database
+from livchatd.database import Database, now
 
 MANAGED, HOME, SERVER, JOB = "livchat.managed", "livchat.home", "livchat.server", "livchat.job"
 PREFIX = "livchat:"
@@ -24,10 +24,12 @@ _ID = re.compile(r"[a-z0-9]{4,8}")
 class Home:
     """An installation. Others may share its cloud project and its DNS account.
 
-    What it makes carries its id: only that does it ever adopt, change or delete.
+    What it makes carries its id: only that does it ever adopt, change or delete. `since` is when
+    its table began: what is older may belong to servers that only a lost table knew.
     """
 
     id: str
+    since: str = ""
 
     def labels(self, server: str, origin: str | None = None) -> dict[str, str]:
         """The labels of what is bought for a server; with `origin`, by that chain of jobs only."""
@@ -81,21 +83,21 @@ def find_home(database: Database, path: Path) -> Home:
     The id stands in the table and in a file beside the vault. The table comes first: one that is
     restored from a backup knows servers that carry its id. The file outlives the table.
     """
-    row = database.reader.execute("SELECT value FROM meta WHERE key = 'home'").fetchone()
+    kept = dict(database.reader.execute("SELECT key, value FROM meta").fetchall())
     written = _read(path)
-    found = row[0] if row else written or secrets.token_hex(4)
-    if row is None:
-        database.post(
-            lambda tx: tx.execute("INSERT OR IGNORE INTO meta VALUES ('home', ?)", (found,))
-        )
+    found = kept.get("home") or written or secrets.token_hex(4)
+    since = kept.get("since") or now()
+    if not {"home", "since"} <= kept.keys():
+        rows = [("home", found), ("since", since)]
+        database.post(lambda tx: tx.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", rows))
     if written != found:
         try:
             _write(path, found)
         except OSError as error:
-            if row is None:
+            if "home" not in kept:
                 reason = (error.strerror or type(error).__name__).lower()
                 raise LivChatError(f"cannot write {path}: {reason}", hint="df -h") from error
-    return Home(found)
+    return Home(found, since)
 
 
 def _read(path: Path) -> str | None:

@@ -67,7 +67,7 @@ def doctor(
 def _chosen(answer: Json, ids: list[str] | None) -> list[Json]:
     """The findings that are meant: those named, or all of our own that can be mended."""
     if not ids:
-        return [one for one in answer["findings"] if one["mend"]]
+        return [one for one in answer["findings"] if one["mend"] and not one["named_only"]]
     known = {one["id"]: one for one in (*answer["findings"], *answer["foreign"])}
     for name in ids:
         if name not in known:

@@ -86,8 +86,9 @@ def _advice(findings: Sequence[Json]) -> Iterator[str]:
     for one in findings:
         if one.get("mend") is None and one.get("hint"):
             yield f"{one['name']}: {clean(one['hint'])}"
-    saved = _sum(one for one in findings if one.get("mend"))
-    if any(one.get("mend") for one in findings):
+    together = [one for one in findings if one.get("mend") and not one.get("named_only")]
+    saved = _sum(together)
+    if together:
         yield say("mend_all") + (say("saves", price=saved) if saved else "")
 
 

@@ -29,7 +29,8 @@ class Finding(Wire):
     """One thing that is not as it should be.
 
     `mend` is what a job can do about it, None where only `hint` helps. `home` is the installation
-    that made it; `job_id` the job that did, where that is known.
+    that made it; `job_id` the job that did, where that is known. `named_only`: it is never mended
+    with all the others, for it may be somebody's or something that only a lost table knew.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Finding(Wire):
     job_id: str | None = None
     home: str | None = None
     mend: Mending | None = None
+    named_only: bool = False
     hint: str | None = None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from typing import Any
 
 from cloudflare import Cloudflare
@@ -25,6 +26,9 @@ class Strangers:
     def __init__(self, address: dict[str, Any]) -> None:
         self.cloud = Client(address["token"], api_endpoint=address["hetzner"])
         self.dns = Cloudflare(api_token=address["cloudflare_token"], base_url=address["cloudflare"])
+        # Their connections end with it, rather than with the test run.
+        weakref.finalize(self, self.cloud._client._session.close)
+        weakref.finalize(self, self.dns.close)
         self.zones = {zone.name: zone.id for zone in self.dns.zones.list()}
 
     def machine(self, name: str, labels: dict[str, str]) -> str:

@@ -148,6 +148,29 @@ def test_a_job_that_was_killed_while_it_mended_goes_on(tmp_path: Path, done: int
         assert look(daemon)["healthy"]
 
 
+def test_after_the_loss_of_the_table_servers_are_mended_by_name_only(
+    daemon: DaemonProcess,
+) -> None:
+    assert daemon.wait(daemon.submit("POST", "/api/up", UP))["status"] == "completed"
+    before, home = holdings(daemon), home_of(daemon)
+    daemon.stop()
+    for path in (daemon.home / "state").glob("livchat.db*"):
+        path.unlink()
+    sleep(1.1)  # A provider tells times to the second.
+    daemon.start()
+    assert home_of(daemon) == home
+    found = look(daemon)
+    assert {one["kind"] for one in found["findings"]} == {
+        "orphan_machine", "orphan_address", "orphan_key", "orphan_record",
+    }  # fmt: skip
+    assert all(one["named_only"] for one in found["findings"])
+    assert daemon.request("POST", "/api/doctor", {}).status == 409
+    assert holdings(daemon) == before
+    names = [one["id"] for one in found["findings"]]
+    assert sorted(mend(daemon, *names)["result"]["mended"]) == sorted(names)
+    assert look(daemon)["healthy"]
+
+
 def test_a_record_that_points_elsewhere_is_pointed_back(daemon: DaemonProcess) -> None:
     assert daemon.wait(daemon.submit("POST", "/api/up", UP))["status"] == "completed"
     address = daemon.request("GET", "/api/servers/demo").json["ip_address"]

@@ -50,12 +50,12 @@ class Doctor:
     async def order(self, wanted: Sequence[str] | None) -> MendOrder:
         """What a job is to mend: these, or all that is our own; `NotFound`, `Conflict`.
 
-        What another installation made is never among `all`: it must be named.
+        What another installation or a lost table may know is never among `all`.
         """
         seen = await self._look()
         if wanted is None:
-            ours = [one for one in seen.findings if not is_foreign(one)]
-            wanted = sorted(one.id for one in ours if one.id in seen.orders)
+            safe = (one.id for one in seen.findings if one.mend and not one.named_only)
+            wanted = sorted(safe)
             if not wanted:
                 raise Conflict("there is nothing to mend", hint="livchat doctor")
         orders = [_order(seen, name) for name in dict.fromkeys(wanted)]

@@ -19,6 +19,7 @@ from livchatd.steps.strays import CLOUDFLARE, Known, Stray, stray_record, stray_
 LOST = ServerStatus.LOST
 KINDS = {"machine": "machines", "address": "addresses", "key": "SSH keys"}
 OLDER = "an older version"
+OLD = "; it is older than the table here: restore the one before, or name it to have it deleted"
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,12 @@ def thing(
     stray = _foreign(whose) if whose != home.id else strays[0] and strays[1]
     if stray is None:
         return None
-    foreign = "orphan" if whose == home.id else "foreign"
+    foreign = whose != home.id
+    older = not foreign and found.created_at < home.since
     finding = Finding(
         id=f"{provider}/{found.kind}/{found.id}",
-        kind=f"{foreign}_{found.kind}",
-        severity=Severity(stray.severity) if whose == home.id else Severity.INFO,
+        kind=f"{'foreign' if foreign else 'orphan'}_{found.kind}",
+        severity=Severity.INFO if foreign else Severity(stray.severity),
         provider=provider,
         name=found.name,
         detail=" ".join(
@@ -54,13 +56,14 @@ def thing(
             for part in (WORDS[found.kind], found.where, f"for '{found.labels.get(SERVER, '')}'")
             if part
         ),
-        why=stray.why,
+        why=stray.why + (OLD if older else ""),
         price_monthly=found.price_monthly,
         currency=found.currency,
         since=found.created_at or None,
         job_id=found.labels.get(JOB),
         home=whose or OLDER,
         mend="delete",
+        named_only=foreign or older,
         hint=f"livchat doctor --mend {provider}/{found.kind}/{found.id}",
     )
     kept = {key: found.labels[key] for key in (MANAGED, HOME, SERVER) if key in found.labels}
@@ -83,6 +86,7 @@ def record(
     if stray is None:
         return None
     kind = {"delete": "orphan_record", "point": "astray_record"}[stray.mend]
+    older = ours and stray.mend == "delete" and found.created_at < home.since
     name = f"{place.account}/record/{found.id}"
     finding = Finding(
         id=name,
@@ -91,10 +95,11 @@ def record(
         provider=place.account,
         name=found.name,
         detail=f"{found.type} {found.content} for {said.app} on '{said.server}'",
-        why=stray.why,
+        why=stray.why + (OLD if older else ""),
         since=found.created_at or None,
         home=said.home or OLDER,
         mend=stray.mend,
+        named_only=not ours or older,
         hint=f"livchat doctor --mend {name}",
     )
     order = RecordOrder(
