@@ -35,7 +35,7 @@ def diagnosis(answer: Json) -> Iterator[str]:
 
 def goes(findings: Sequence[Json]) -> list[str]:
     """What is about to be mended, a line each."""
-    return [clean(f"{_what(one)} {one['name']} ({one['detail']})") for one in findings]
+    return [clean(f"{_what(one)} {one['name']} ({one['detail']}){_costs(one)}") for one in findings]
 
 
 def together(findings: Sequence[Json]) -> str:
@@ -92,6 +92,13 @@ def _advice(findings: Sequence[Json]) -> Iterator[str]:
         yield say("mend_all") + (say("saves", price=saved) if saved else "")
 
 
+def _costs(finding: Json) -> str:
+    if not finding.get("price_monthly"):
+        return ""
+    amount = price(finding["price_monthly"], finding.get("currency"))
+    return f": {say('a_month', price=amount)}"
+
+
 def _what(finding: Json) -> str:
     return say(f"found_{finding['kind']}") if finding["kind"] in _KINDS else finding["kind"]
 
@@ -113,7 +120,7 @@ _KINDS = frozenset(
         *("orphan_machine", "orphan_address", "orphan_key", "orphan_record", "astray_record"),
         *("foreign_machine", "foreign_address", "foreign_key", "foreign_record"),
         *("lost_server", "unmarked_server", "refused_credential", "low_disk", "unwritable_table"),
-        *("unreadable_vault", "broken_null_device", "open_file"),
+        *("unreadable_vault", "broken_null_device", "open_file", "wrong_clock"),
     }
 )
 """The kinds that have words of their own; a newer daemon may find others."""

@@ -161,6 +161,7 @@ _TABLE: dict[str, tuple[str, str]] = {
     "found_unwritable_table": ("table that cannot be written", "tabela que não aceita escrita"),
     "found_unreadable_vault": ("vault that cannot be read", "cofre ilegível"),
     "found_broken_null_device": ("/dev/null is no device", "/dev/null não é um dispositivo"),
+    "found_wrong_clock": ("wrong clock", "relógio errado"),
     "found_open_file": ("file that others may use", "arquivo aberto a outros"),
     "truncated": ("the output was cut to size", "a saída foi cortada"),
 }

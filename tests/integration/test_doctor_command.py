@@ -75,6 +75,7 @@ def test_mending_asks_and_does_nothing_where_nobody_can_answer(
     done = doctor(daemon, "--mend")
     assert done.returncode == 2
     assert "address of no server livchat-ghost (address 198.18." in done.stderr
+    assert "for 'ghost'): 0." in done.stderr
     assert "nobody can be asked here" in done.stderr
     assert len(daemon.sandbox("status")["primary_ips"]) == 1
     assert _typed(daemon, b"n\n") == 1

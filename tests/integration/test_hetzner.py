@@ -252,6 +252,15 @@ async def test_an_address_that_is_in_use_is_unassigned_first(cloud: Hetzner) -> 
     assert await cloud.find_address(LABELS) is None
 
 
+async def test_its_clock_is_read_from_its_answers(cloud: Hetzner) -> None:
+    before = cloud.ahead
+    await cloud.check()
+    after = cloud.ahead
+    assert before is None
+    assert after is not None
+    assert abs(after) < 60
+
+
 async def test_a_refused_token_says_which_command_sets_it(process: SandboxProcess) -> None:
     stranger = Hetzner(SecretStr("x" * 64), process.address["hetzner"])
     with pytest.raises(Unauthorized) as told:

@@ -122,6 +122,10 @@ class Provider(Protocol):
     def name(self) -> str:
         """hetzner, own or sandbox."""
 
+    @property
+    def ahead(self) -> float | None:
+        """Seconds by which its clock is ahead of ours, by its last answer; None without one."""
+
     async def check(self) -> None:
         """Try the credential: `Unauthorized` if refused, `ProviderUnavailable` if not tried."""
 

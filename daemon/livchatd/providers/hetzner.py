@@ -64,6 +64,7 @@ class Hetzner:
         self._pool = CallPool(name, THREADS, CALL_DEADLINE)
         self._own = threading.local()
         self._watch = ActionWatch(self._actions)
+        self._ahead: float | None = None
         self._remembered: dict[str, tuple[float, Any]] = {}
         self._asking: dict[str, asyncio.Lock] = {}
 
@@ -71,6 +72,11 @@ class Hetzner:
     def name(self) -> str:
         """The provider's name."""
         return self._name
+
+    @property
+    def ahead(self) -> float | None:
+        """Seconds by which its clock is ahead of ours, by its last answer; None without one."""
+        return self._ahead
 
     async def check(self) -> None:
         """Try the token."""
@@ -227,10 +233,13 @@ class Hetzner:
         try:
             if not hasattr(self._own, "calls"):
                 token = self._token.get_secret_value()
-                self._own.calls = Calls(token, self._endpoint, __version__)
+                self._own.calls = Calls(token, self._endpoint, __version__, self._timed)
             return call(self._own.calls)
         except EXPECTED as error:
             raise explain(error, doing) from error
+
+    def _timed(self, theirs: float) -> None:
+        self._ahead = theirs - time.time()
 
     async def _remember(self, doing: str, call: Callable[[Calls], T]) -> T:
         async with self._asking.setdefault(doing, asyncio.Lock()):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from hcloud import APIException, Client
@@ -27,7 +28,9 @@ LONGEST_RETRY = 4.0
 class Calls:
     """One thread's client. Errors are hcloud's and requests' own."""
 
-    def __init__(self, token: str, endpoint: str, version: str) -> None:
+    def __init__(
+        self, token: str, endpoint: str, version: str, timed: Callable[[float], None]
+    ) -> None:
         self._client = Client(
             token,
             api_endpoint=endpoint,
@@ -40,6 +43,15 @@ class Calls:
         base = self._client._client  # noqa: SLF001
         base._retry_max_retries = RETRIES  # noqa: SLF001
         base._retry_interval_func = _pause  # noqa: SLF001
+        self._timed = timed
+        base._session.hooks["response"].append(self._answered)  # noqa: SLF001
+
+    def _answered(self, answer: Any, *_: Any, **__: Any) -> None:
+        """Tell when it was sent by their clock, in seconds since the epoch."""
+        try:
+            self._timed(parsedate_to_datetime(answer.headers["Date"]).timestamp())
+        except (KeyError, ValueError):
+            return
 
     def check(self) -> None:
         """The cheapest request that reads the token."""

@@ -28,6 +28,11 @@ class Own:
         """The provider's name."""
         return "own"
 
+    @property
+    def ahead(self) -> float | None:
+        """Nobody answers."""
+        return None
+
     async def check(self) -> None:
         """There is no credential."""
 

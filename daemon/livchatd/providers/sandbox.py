@@ -71,6 +71,11 @@ class Sandbox:
         """The provider's name."""
         return "sandbox"
 
+    @property
+    def ahead(self) -> float | None:
+        """Its clock is ours."""
+        return None
+
     async def check(self) -> None:
         """Try it."""
         await self._call(lambda hetzner: hetzner.check())

@@ -18,6 +18,8 @@ from livchatd.steps.strays import CLOUDFLARE, Known, Stray, stray_record, stray_
 
 LOST = ServerStatus.LOST
 KINDS = {"machine": "machines", "address": "addresses", "key": "SSH keys"}
+SKEWED = 60.0
+"""Seconds by which clocks may differ: what happened when is told by both."""
 OLDER = "an older version"
 OLD = "; it is older than the table here: restore the one before, or name it to have it deleted"
 
@@ -168,6 +170,22 @@ def refused(name: str, error: LivChatError) -> Finding:
         detail=f"the credential for {name}",
         why=error.message,
         hint=error.hint or f"livchat config {command}",
+    )
+
+
+def clock(name: str, ahead: float | None) -> Finding | None:
+    """The clock of this machine, if the provider's says something else."""
+    if ahead is None or abs(ahead) < SKEWED:
+        return None
+    return Finding(
+        id="local/wrong_clock/clock",
+        kind="wrong_clock",
+        severity=Severity.WARNING,
+        provider="local",
+        name="clock",
+        detail=f"the clock of this machine, beside that of {name}",
+        why=f"it is {abs(ahead):.0f} s {'behind' if ahead > 0 else 'ahead of'} that of {name}",
+        hint="timedatectl set-ntp true",
     )
 
 

@@ -64,6 +64,8 @@ class Look:
         things = await self._ask(name, cloud.things)
         if things is None:
             return
+        if (wrong := tell.clock(name, cloud.ahead)) is not None:
+            self.findings.append(wrong)
         after = self._known()
         for thing in things:
             self._add(tell.thing(thing, name, self.home, self._before, after))

@@ -110,6 +110,24 @@ def test_a_finding_says_which_job_left_it_behind_and_is_mended_by_its_labels() -
     assert tell.with_job(finding, {"machine livchat-web at sandbox": "job_2"}) == finding
 
 
+@pytest.mark.parametrize(
+    ("ahead", "said"),
+    [
+        (90.0, "it is 90 s behind that of hetzner"),
+        (-3600.0, "it is 3600 s ahead of that of hetzner"),
+    ],
+)
+def test_a_clock_that_is_wrong_is_told(ahead: float, said: str) -> None:
+    found = tell.clock("hetzner", ahead)
+    assert found is not None
+    assert found.why == said
+
+
+@pytest.mark.parametrize("ahead", [None, 0.0, 59.0, -59.0])
+def test_a_clock_that_is_right_is_not(ahead: float | None) -> None:
+    assert tell.clock("hetzner", ahead) is None
+
+
 def test_what_is_older_than_the_table_is_never_mended_with_the_others() -> None:
     made = tell.thing(thing("machine", "web", created=EARLIER), "hetzner", HERE, here(), here())
     assert made is not None
