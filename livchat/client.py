@@ -18,7 +18,7 @@ from livchat.errors import CursorGone, DaemonUnreachable, TimedOut
 from livchat.transport import PATIENCE, Event, Json, Transport
 
 DOCTOR_TIMEOUT = 90.0
-"""Seconds that the doctor may take: an account that does not answer has 40 of them."""
+"""Seconds that the doctor may take: what does not answer has 40 of them."""
 ENDED = frozenset({"completed", "failed", "cancelled"})
 
 

@@ -24,7 +24,7 @@ T = TypeVar("T")
 Found = tuple[Finding, ThingOrder | RecordOrder] | None
 
 WITHIN = 40.0
-"""Seconds that one question to an account may take, all its pages together."""
+"""Seconds that a look may take: what has not answered by then is told as such."""
 AT_ONCE = 6
 """Zones that are asked for at the same time."""
 
@@ -45,6 +45,7 @@ class Look:
 
     def __post_init__(self) -> None:
         self._before = self._known()
+        self._until = asyncio.get_running_loop().time() + WITHIN
 
     async def everywhere(self) -> None:
         """Look at every provider and every DNS account."""
@@ -151,7 +152,7 @@ class Look:
     async def _ask(self, name: str, call: Callable[[], Awaitable[T]]) -> T | None:
         """The answer; None where there is none, which is a finding or told as unreachable."""
         try:
-            async with asyncio.timeout(WITHIN):
+            async with asyncio.timeout_at(self._until):
                 return await call()
         except TimeoutError:
             self._tell(name, TimedOut(f"{name} did not answer within {WITHIN:.0f} s"))
