@@ -81,6 +81,10 @@ class Client(Transport):
         """POST /api/servers."""
         return self._call("POST", "/api/servers", body=order)
 
+    def plan_server(self, order: Json) -> Json:
+        """POST /api/servers?plan=true; nothing is done."""
+        return self._call("POST", "/api/servers", query={"plan": "true"}, body=order)
+
     def servers(self) -> Json:
         """GET /api/servers."""
         return self._call("GET", "/api/servers")

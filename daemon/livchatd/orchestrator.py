@@ -34,10 +34,12 @@ from livchatd.jobs.engine import Engine, Submission
 from livchatd.jobs.step import Workflow
 from livchatd.steps.joining import joining
 from livchatd.steps.orders import (
+    CreateServerOrder,
     DeleteAppOrder,
     DeleteServerOrder,
     DeployAppOrder,
     SetupServerOrder,
+    UpOrder,
 )
 from livchatd.workflows import planning
 from livchatd.workflows.adding import Adding
@@ -73,8 +75,8 @@ class Orchestrator:
         self._must_be_free(want.name)
         if want.host is not None:
             return await self._add_server(want, ask)
-        provider = await self.choices.provider(want.provider)
-        order = (await planning.bargain(provider, want)).order
+        order = await self._bargain(want)
+        planning.hold_to(want.plan_hash, order)
         return await self._submit(
             "create_server", order, f"Create server {order.name}", order.name, ask,
             variant=f"{order.provider}/{order.server_type}",
@@ -114,6 +116,7 @@ class Orchestrator:
         """Start what brings these apps up, from nothing or from what is there."""
         found = await self._choose(want)
         order = found.order
+        planning.hold_to(want.plan_hash, order)
         await self._keep(want.server, found.secrets, ask)
         summary = f"Bring up {', '.join(want.apps)} on {want.server}"
         return await self._submit(
@@ -125,14 +128,13 @@ class Orchestrator:
     async def plan(self, want: Up) -> Plan:
         """What `up` would do and cost; nothing is done."""
         found = await self._choose(want)
-        order = found.order
-        variant = f"{order.server.provider}/{order.server.server_type}"
-        steps = self.workflows["up"].steps(order)
-        durations = self.engine.durations
-        return planning.plan(
-            order, found.price_hourly, steps,
-            lambda key, usually: durations.expected(key, variant, usually), exists=not found.new,
-        )  # fmt: skip
+        return self._plan("up", found.order, found.order.server, exists=not found.new)
+
+    async def plan_server(self, want: CreateServer) -> Plan:
+        """What making a server would do and cost; nothing is done."""
+        self._must_be_free(want.name)
+        order = await self._bargain(want)
+        return self._plan("create_server", order, order, exists=False)
 
     async def delete_app(self, name: str, app: str, ask: Ask, *, purge: bool) -> Started:
         """Start deleting an app; `Conflict` while another one needs it."""
@@ -247,6 +249,24 @@ class Orchestrator:
                 "add_server", order, f"Add server {order.name}", order.name, ask,
                 variant=_variant(record), guard=self._taking(record),
             )  # fmt: skip
+
+    async def _bargain(self, want: CreateServer) -> CreateServerOrder:
+        return await planning.bargain(await self.choices.provider(want.provider), want)
+
+    def _plan(
+        self,
+        workflow: str,
+        order: UpOrder | CreateServerOrder,
+        server: CreateServerOrder,
+        *,
+        exists: bool,
+    ) -> Plan:
+        variant = f"{server.provider}/{server.server_type}"
+        durations = self.engine.durations
+        return planning.plan(
+            order, self.workflows[workflow].steps(order),
+            lambda key, usually: durations.expected(key, variant, usually), exists=exists,
+        )  # fmt: skip
 
     async def _choose(self, want: Up) -> UpChoice:
         record = self.inventory.find(want.server)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 
-from livchat.cli import ask, options
+from livchat.cli import buying, options
 from livchat.cli.connect import connect
 from livchat.cli.follow import submitted
 from livchat.cli.settings import per_app, ports
 from livchat.output import offers, show, tables
 from livchat.output.show import Format
-from livchat.output.text import price
 from livchat.output.words import say
 
 Json = dict[str, Any]
@@ -46,6 +44,7 @@ def up(
     cpu: options.Cpu = None,
     ram: options.Ram = None,
     region: options.Region = None,
+    fallback: options.Fallback = None,
     image: options.Image = None,
     email: Annotated[
         str | None, typer.Option("--email", metavar="E", help="For the certificates' authority.")
@@ -56,9 +55,7 @@ def up(
         list[str] | None,
         typer.Option("--set", metavar="APP.K=V", help="A setting of an app; @FILE for a secret."),
     ] = None,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="Show what would be done, and stop.")
-    ] = False,
+    plan: options.Plan = False,
     yes: options.Yes = False,
     wait: options.Wait = True,
     output: options.Output = Format.HUMAN,
@@ -77,6 +74,7 @@ def up(
         "cpu": cpu,
         "ram": ram,
         "region": region,
+        "fallback": buying.fallback(fallback),
         "image": image,
         "ssl_email": email,
         "timezone": timezone,
@@ -87,8 +85,8 @@ def up(
     if plan:
         show.result(client.plan(order), output, human=offers.plan, quiet=lambda p: [p["hash"]])
         return
-    if not yes and provider != "sandbox" and sys.stdin.isatty():
-        _agree(client.plan(order))
+    if buying.can_ask(provider, yes=yes):
+        order["plan_hash"] = buying.agree(client.plan(order))
     submitted(client, client.up(order), output, wait=wait, human=_brought_up)
 
 
@@ -111,16 +109,6 @@ def demo(wait: options.Wait = True, output: options.Output = Format.HUMAN) -> No
     job = submitted(client, client.up(order), output, wait=wait, human=tables.outcome)
     if job is not None and output is Format.HUMAN:
         _try_next(job)
-
-
-def _agree(plan: Json) -> None:
-    """Show the price before anything is bought; a plan that buys nothing needs no answer."""
-    amount = plan.get("price_monthly")
-    if amount is None or (plan.get("server") or {}).get("provider") == "sandbox":
-        return
-    show.note("\n".join(offers.plan(plan)))
-    told = price(amount, plan.get("currency"))
-    ask.confirm(say("plan"), yes=False, question=say("spend", price=told))
 
 
 def _brought_up(job: Json) -> list[str]:

@@ -23,6 +23,15 @@ ServerType = Annotated[
     str | None, typer.Option("--type", metavar="T", help="The server type, e.g. cx23.")
 ]
 Region = Annotated[str | None, typer.Option("--region", metavar="R", help="Where it stands.")]
+Fallback = Annotated[
+    str | None,
+    typer.Option(
+        "--fallback",
+        metavar="LIST",
+        help="What to take where that is sold out: TYPE, TYPE@LOCATION or @LOCATION, in order.",
+    ),
+]
+Plan = Annotated[bool, typer.Option("--plan", help="Show what would be done, and stop.")]
 Image = Annotated[str | None, typer.Option("--image", metavar="I", help="Its operating system.")]
 Cpu = Annotated[int | None, typer.Option("--cpu", metavar="N", help="At least so many cores.")]
 Ram = Annotated[float | None, typer.Option("--ram", metavar="N", help="At least so many GB.")]

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from livchat.cli import ask, keys, options
+from livchat.cli import ask, buying, keys, options
 from livchat.cli.connect import connect
 from livchat.cli.follow import submitted
 from livchat.cli.settings import ports
 from livchat.errors import TimedOut
-from livchat.output import show, tables
+from livchat.output import offers, show, tables
 from livchat.output.show import Format
 from livchat.output.words import say
 
@@ -33,14 +33,19 @@ def create(
     provider: options.Provider = None,
     cpu: options.Cpu = None,
     ram: options.Ram = None,
+    fallback: options.Fallback = None,
+    plan: options.Plan = False,
+    yes: options.Yes = False,
     wait: options.Wait = False,
     output: options.Output = Format.HUMAN,
 ) -> None:
     """Create a server; what is not given is chosen from what can be had now.
 
-    Example: livchat server create prod-01 --type cx23 --region nbg1 --wait
+    On a terminal the price is shown and agreed to first; off a terminal nobody is asked.
+
+    Example: livchat server create prod-01 --type cx23 --fallback cpx22,@hel1 --wait
     """
-    order = {
+    order: dict[str, Any] = {
         "name": name,
         "server_type": server_type,
         "region": region,
@@ -48,8 +53,15 @@ def create(
         "provider": provider,
         "cpu": cpu,
         "ram": ram,
+        "fallback": buying.fallback(fallback),
     }
     client = connect()
+    if plan:
+        found = client.plan_server(order)
+        show.result(found, output, human=offers.plan, quiet=lambda p: [p["hash"]])
+        return
+    if buying.can_ask(provider, yes=yes):
+        order["plan_hash"] = buying.agree(client.plan_server(order))
     submitted(client, client.create_server(order), output, wait=wait)
 
 

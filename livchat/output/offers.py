@@ -50,19 +50,34 @@ def images(answer: Json) -> Iterator[str]:
     return columns(("IMAGE", "ARCH", "WHAT IT IS"), rows)
 
 
+def cost(offer: Json) -> str:
+    """What an offer costs a month and an hour; a dash where that is not known."""
+    currency = offer.get("currency")
+    monthly, hourly = offer.get("price_monthly"), offer.get("price_hourly")
+    if monthly is None:
+        return "-"
+    told = say("a_month", price=price(monthly, currency))
+    if hourly is not None:
+        told += ", " + say("an_hour", price=price(hourly, currency, 4))
+    return told
+
+
 def plan(found: Json) -> Iterator[str]:
-    """What `up` would do: the price before anything else."""
+    """What would be done: the price before anything else."""
     server = found.get("server") or {}
-    amount = found.get("price_monthly")
     seconds = found.get("estimated_seconds")
-    told = price(amount, found.get("currency"))
+    told = {"apps": found.get("apps"), "dns": found.get("records")}
+    apps = [(key, value) for key, value in told.items() if value]
+    urls = [(f"url {name}", url) for name, url in (found.get("urls") or {}).items()]
     yield from record(
         [
-            (say("price"), say("a_month", price=told) if amount is not None else "-"),
+            (say("price"), cost(found)),
+            *[(say("sold_out"), _against(found, offer)) for offer in found.get("sold_out") or []],
+            *[(say("if_sold_out"), _other(offer, found)) for offer in found.get("fallback") or []],
             *[(str(key), value) for key, value in server.items() if not isinstance(value, dict)],
-            ("apps", found.get("apps")),
-            *[(f"url {name}", url) for name, url in (found.get("urls") or {}).items()],
-            ("dns", found.get("records")),
+            *apps[:1],
+            *urls,
+            *apps[1:],
         ]
     )
     steps = found.get("steps") or []
@@ -88,6 +103,31 @@ def sandbox(found: Json) -> Iterator[str]:
             yield from columns(
                 [name.upper() for name in head], [[row.get(name) for name in head] for row in rows]
             )
+
+
+def _against(taken: Json, offer: Json) -> str:
+    """What could not be had, and what is taken for it costs more or less."""
+    return f"{_named(offer)} ({_difference(taken, offer)})"
+
+
+def _other(offer: Json, first: Json) -> str:
+    """What is taken where the order is refused, and what it costs more or less."""
+    return f"{_named(offer)}, {cost(offer)} ({_difference(offer, first)})"
+
+
+def _named(offer: Json) -> str:
+    return f"{offer['server_type']} @ {offer['region']}"
+
+
+def _difference(offer: Json, other: Json) -> str:
+    here, there = offer.get("price_monthly"), other.get("price_monthly")
+    if here is None or there is None:
+        return "-"
+    more = float(here) - float(there)
+    if not round(more, 2):
+        return say("as_dear")
+    told = say("a_month", price=price(abs(more), offer.get("currency")))
+    return say("dearer" if more > 0 else "cheaper", price=told)
 
 
 def _cheapest(places: list[Json]) -> str:

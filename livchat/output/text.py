@@ -49,11 +49,11 @@ def local(timestamp: str | None) -> str:
     return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def price(amount: object, currency: object) -> str:
+def price(amount: object, currency: object, digits: int = 2) -> str:
     """5.49 EUR; a dash where the price is not known."""
     if amount is None:
         return "-"
     try:
-        return f"{float(str(amount)):.2f} {currency or ''}".strip()
+        return f"{float(str(amount)):.{digits}f} {currency or ''}".strip()
     except ValueError:
         return clean(amount)

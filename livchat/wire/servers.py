@@ -56,12 +56,46 @@ class ServerStatus(StrEnum):
     LOST = "lost"
 
 
+class Instead(Request):
+    """What to take where something cannot be had: another type, another place, or both.
+
+    What is not given stays as it was asked for.
+    """
+
+    server_type: SmallName | None = None
+    region: SmallName | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Instead:
+        if self.server_type is None and self.region is None:
+            raise ValueError("server_type or region is needed")
+        return self
+
+
+Fallback = Annotated[
+    list[Instead],
+    Field(
+        max_length=10,
+        description="In order: what to take where the first choice is sold out. Never without it.",
+    ),
+]
+PlanHash = Annotated[
+    str | None,
+    Field(
+        pattern=r"^[0-9a-f]{64}$",
+        description="Of the plan that was agreed to: refused (409) if it would be another now.",
+    ),
+]
+
+
 class CreateServer(Request):
     """A server to be made. What is not given is chosen from what the provider has now."""
 
     name: ServerName
     server_type: SmallName | None = None
     region: SmallName | None = None
+    fallback: Fallback = Field(default_factory=list)
+    plan_hash: PlanHash = None
     image: SmallName | None = None
     provider: ProviderName | None = None
     cpu: int | None = Field(None, ge=1, le=512, description="At least so many cores.")
@@ -81,14 +115,14 @@ class CreateServer(Request):
             raise ValueError(f"{given[0]} is for machines of your own: provider must be own")
         if given and self.host is None:
             raise ValueError("host is needed for a machine of your own")
-        bought = [name for name in _BOUGHT if getattr(self, name) is not None]
+        bought = [name for name in _BOUGHT if getattr(self, name) not in (None, [])]
         if given and bought:
             raise ValueError(f"{bought[0]} cannot be chosen for a machine of your own")
         return self
 
 
 _OF_OWN = ("host", "port", "user", "private_key", "host_key")
-_BOUGHT = ("server_type", "region", "image", "cpu", "ram")
+_BOUGHT = ("server_type", "region", "fallback", "plan_hash", "image", "cpu", "ram")
 
 
 class Domain(Request):

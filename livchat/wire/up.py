@@ -17,7 +17,7 @@ from livchat.wire.base import (
     Timezone,
     Wire,
 )
-from livchat.wire.servers import Domain, OpenPorts
+from livchat.wire.servers import Domain, Fallback, OpenPorts, PlanHash
 
 
 class Up(Domain):
@@ -28,6 +28,8 @@ class Up(Domain):
     provider: ProviderName | None = None
     server_type: SmallName | None = None
     region: SmallName | None = None
+    fallback: Fallback = Field(default_factory=list)
+    plan_hash: PlanHash = None
     image: SmallName | None = None
     cpu: int | None = Field(None, ge=1, le=512)
     ram: float | None = Field(None, gt=0, le=4096)
@@ -37,8 +39,22 @@ class Up(Domain):
     config: dict[AppName, dict[Question, Answer]] = Field(default_factory=dict, max_length=50)
 
 
+class PricedType(Wire):
+    """A server type at a place, gross and with an IPv4 address, as decimal text."""
+
+    server_type: str
+    region: str
+    price_monthly: str | None
+    price_hourly: str | None
+    currency: str | None
+
+
 class Plan(Wire):
-    """What `up` would do, and its price; nothing has been done."""
+    """What would be done, and its price; nothing has been done.
+
+    `sold_out` is what was asked for first and cannot be had now; `fallback` what would be taken, in
+    order, if the order itself is refused. `hash` sent as `plan_hash` holds the daemon to all of it.
+    """
 
     hash: str
     server: dict[str, Any]
@@ -49,4 +65,6 @@ class Plan(Wire):
     price_monthly: str | None
     price_hourly: str | None
     currency: str | None
+    sold_out: list[PricedType] = Field(default_factory=list)
+    fallback: list[PricedType] = Field(default_factory=list)
     estimated_seconds: float

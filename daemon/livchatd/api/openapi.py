@@ -67,6 +67,10 @@ class Described(Protocol):
         """The model of its query."""
 
     @property
+    def plan(self) -> type[BaseModel] | None:
+        """The model of its answer where only a plan is asked for."""
+
+    @property
     def status(self) -> int:
         """The status of its answer."""
 
@@ -98,6 +102,8 @@ def document(routes: Iterable[Described]) -> dict[str, Any]:
             wanted[route.body, "validation"] = None
         if route.answer is not None:
             wanted[route.answer, "serialization"] = None
+        if route.plan is not None:
+            wanted[route.plan, "serialization"] = None
     refs, schemas = models_json_schema(list(wanted), ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -132,6 +138,11 @@ def _operation(route: Described, refs: Any) -> dict[str, Any]:
             },
         },
     }
+    if route.plan is not None:
+        operation["responses"]["200"] = {
+            "description": "With `plan=true`: what would be done; nothing has been",
+            "content": {"application/json": {"schema": refs[route.plan, "serialization"]}},
+        }
     if route.body is not None:
         operation["requestBody"] = {
             "required": True,

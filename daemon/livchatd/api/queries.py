@@ -78,7 +78,7 @@ class TypesQuery(ProviderQuery):
     region: SmallName | None = None
 
 
-class UpQuery(Request):
+class PlanQuery(Request):
     """`plan` asks what would be done, and does nothing."""
 
     plan: bool = False

@@ -26,7 +26,7 @@ from livchat.wire.servers import (
     SshAccess,
 )
 from livchat.wire.system import Health, Root
-from livchat.wire.up import Up
+from livchat.wire.up import Plan, Up
 from livchatd.api import (
     apps,
     docs,
@@ -58,7 +58,8 @@ OWNER, OPEN = Access.OWNER, Access.OPEN
 class Route:
     """One method of one path: what it takes, what it gives and who may ask for it.
 
-    `answer` is the model of the answer, or of each event of a stream.
+    `answer` is the model of the answer, or of each event of a stream; `plan` that of the answer
+    (200) to `?plan=true`.
     """
 
     method: str
@@ -71,6 +72,7 @@ class Route:
     query: type[BaseModel] | None = None
     status: int = 200
     media: str = JSON
+    plan: type[BaseModel] | None = None
 
     @property
     def mutates(self) -> bool:
@@ -112,8 +114,11 @@ def _job(
     body: type[BaseModel] | None = None,
     query: type[BaseModel] | None = None,
 ) -> Route:
-    """A route that starts a job."""
-    return Route(method, path, handler, OWNER, summary, Accepted, body, query, status=202)
+    """A route that starts a job, or tells what it would do where its query asks for a plan."""
+    plan = Plan if query is queries.PlanQuery else None
+    return Route(
+        method, path, handler, OWNER, summary, Accepted, body, query, status=202, plan=plan
+    )
 
 
 ROUTES = (
@@ -145,11 +150,13 @@ ROUTES = (
     _stream("/api/jobs/{job_id}/events", streams.of_job, "A job's events, live"),
     _job("POST", "/api/jobs/{job_id}/retry", jobs.retry, "Go on where a job failed"),
     _stream("/api/events", streams.of_all, "All events, live"),
-    _job("POST", "/api/up", servers.up, "From nothing to running apps", Up, queries.UpQuery),
+    _job("POST", "/api/up", servers.up, "From nothing to running apps", Up, queries.PlanQuery),
     _get("/api/doctor", doctor.look, "What is not as it should be", Diagnosis),
     _job("POST", "/api/doctor", doctor.mend, "Mend what the doctor found", MendFindings),
     _get("/api/servers", servers.index, "Servers, by name", ServerList),
-    _job("POST", "/api/servers", servers.create, "Create a server", CreateServer),
+    _job(
+        "POST", "/api/servers", servers.create, "Create a server", CreateServer, queries.PlanQuery
+    ),
     _get("/api/servers/{name}", servers.show, "A server", Server),
     _get("/api/servers/{name}/ssh", servers.ssh, "Where its SSH answers", SshAccess),
     _job("DELETE", "/api/servers/{name}", servers.delete, "Delete a server and all made for it"),

@@ -9,12 +9,14 @@ from livchat.wire.up import Up
 from livchatd.api.audited import concerning
 from livchatd.api.http import ORCHESTRATOR, part, query, read, reply
 from livchatd.api.once import accepted, asked
-from livchatd.api.queries import UpQuery
+from livchatd.api.queries import PlanQuery
 
 
 async def create(request: web.Request) -> web.Response:
     order = await read(request, CreateServer)
     concerning(request, order.name)
+    if query(request, PlanQuery).plan:
+        return reply(await request.app[ORCHESTRATOR].plan_server(order))
     return accepted(await request.app[ORCHESTRATOR].create_server(order, await asked(request)))
 
 
@@ -48,6 +50,6 @@ async def ssh(request: web.Request) -> web.Response:
 async def up(request: web.Request) -> web.Response:
     order = await read(request, Up)
     concerning(request, order.server)
-    if query(request, UpQuery).plan:
+    if query(request, PlanQuery).plan:
         return reply(await request.app[ORCHESTRATOR].plan(order))
     return accepted(await request.app[ORCHESTRATOR].up(order, await asked(request)))

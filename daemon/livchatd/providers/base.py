@@ -20,6 +20,7 @@ class Address:
     name: str
     labels: Mapping[str, str]
     machine_id: str | None
+    region: str
 
 
 @dataclass(frozen=True)

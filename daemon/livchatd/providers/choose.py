@@ -100,6 +100,33 @@ def choose(
     )
 
 
+def listed(
+    types: list[ServerType],
+    *,
+    server_type: str | None = None,
+    region: str | None = None,
+    cpu: int | None = None,
+    ram: float | None = None,
+) -> Choice | None:
+    """The offer that `choose` would take if all were there; None if there is no such one at all."""
+    fitting = _fitting(types, cpu or CORES, ram or MEMORY_GB, "x86")
+    named = [kind for kind in types if kind.name == server_type]
+    offers = _offers(named if server_type else fitting, region)
+    return offers[0].choice if offers else None
+
+
+def refused(types: list[ServerType], tried: Sequence[tuple[str, str]], reason: str) -> LivChatError:
+    """`SoldOut` for orders that were refused, by type and place; names what there is instead.
+
+    The list may be older than the refusals: what was tried is not named again.
+    """
+    first, region = tried[0]
+    kind = next((kind for kind in types if kind.name == first), None)
+    offers = _instead(types, kind, region) if kind else _available(_fitting(types, 0, 0, None))
+    left = [offer for offer in offers if (offer.kind.name, offer.place.name) not in tried]
+    return _refusal(SoldOut, "server_type", reason, left)
+
+
 def choose_image(images: list[Image], wanted: str | None, architecture: str) -> str:
     """The name of the image wanted, if there is one for that architecture; else the newest Debian.
 
@@ -165,11 +192,16 @@ def _fitting(
 
 def _available(types: list[ServerType], region: str | None = None) -> list[_Offer]:
     """What can be had of these types, the cheapest first."""
+    return [offer for offer in _offers(types, region) if offer.place.available]
+
+
+def _offers(types: list[ServerType], region: str | None) -> list[_Offer]:
+    """All places of these types, the cheapest first."""
     offers = [
         _Offer(kind, place)
         for kind in types
         for place in kind.locations
-        if place.available and region in {None, place.name}
+        if region in {None, place.name}
     ]
     return sorted(offers, key=lambda offer: offer.rank)
 

@@ -27,6 +27,7 @@ def address(found: BoundPrimaryIP) -> Address:
         name=found.name or "",
         labels=dict(found.labels or {}),
         machine_id=None if found.assignee_id is None else str(found.assignee_id),
+        region=(found.location.name or "") if found.location is not None else "",
     )
 
 

@@ -48,6 +48,7 @@ class Control:
                 web.get("/control/status", self.status),
                 web.get("/control/where/{ip}", self.where),
                 web.get("/control/machines/{name}", self.machine),
+                web.post("/control/stock/{type}/{location}/{state:in|out}", self.stock),
                 web.post("/control/reset", self.reset),
                 web.post("/control/stop", self.stop),
             ]
@@ -159,6 +160,16 @@ class Control:
                 "stacks": stacks,
             }
         )
+
+    async def stock(self, request: web.Request) -> web.Response:
+        """Sell a type out at a location, or have it there again."""
+        kind = self._world.catalog.server_type(request.match_info["type"])
+        asked = request.match_info["location"]
+        if kind is None or asked not in [place["name"] for place in kind["locations"]]:
+            return _refuse(404, f"no type {request.match_info['type']} is sold at {asked}")
+        self._world.state.stock[f"{kind['name']}@{asked}"] = request.match_info["state"] == "in"
+        self._world.changed()
+        return web.json_response({"server_type": kind["name"], "stock": self._world.state.stock})
 
     async def reset(self, request: web.Request) -> web.Response:  # noqa: ARG002
         """Empty it."""

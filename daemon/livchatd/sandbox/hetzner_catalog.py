@@ -34,14 +34,12 @@ class CatalogRoutes:
 
     async def server_types(self, request: web.Request) -> web.Response:
         """All types, retired ones among them."""
-        return page(
-            request, "server_types", _named(request, self._world.catalog.server_types), dict
-        )
+        return page(request, "server_types", _named(request, self._world.server_types()), dict)
 
     async def server_type(self, request: web.Request) -> web.Response:
         """One type."""
         kind = self._world.catalog.server_type(request.match_info["id"])
-        return _one("server_type", request, kind)
+        return _one("server_type", request, kind and self._world.in_stock(kind))
 
     async def locations(self, request: web.Request) -> web.Response:
         """All locations."""

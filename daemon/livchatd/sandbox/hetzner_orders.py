@@ -137,7 +137,7 @@ class Orders:
         reserved = net.ipv4 or net.ipv6
         asked = data.get("location")
         if asked is None:
-            asked = reserved.location if reserved else _first_place(kind)
+            asked = reserved.location if reserved else _first_place(self._world.in_stock(kind))
         place = self._world.catalog.location(asked)
         if place is None:
             raise bad_field("location", "location not found")
@@ -150,7 +150,8 @@ class Orders:
         return str(place["name"])
 
     def _check_stock(self, kind: Data, location: str) -> None:
-        if not any(o["available"] for o in kind["locations"] if o["name"] == location):
+        places = self._world.in_stock(kind)["locations"]
+        if not any(place["available"] for place in places if place["name"] == location):
             message = f"server type {kind['name']} is unavailable in {location}"
             raise Refused(412, "resource_unavailable", message)
 

@@ -123,6 +123,8 @@ class State:
     zones: dict[str, Zone] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
+    stock: dict[str, bool] = field(default_factory=dict)
+    """What was sold out or came back since, by `type@location`, against the catalogue."""
 
     @classmethod
     def new(cls, now: float) -> State:

@@ -169,6 +169,19 @@ class World:
             host = alias.rstrip(".").lower()
         return []
 
+    def server_types(self) -> list[dict[str, Any]]:
+        """The catalogue's types, with what is in stock now."""
+        return [self.in_stock(kind) for kind in self.catalog.server_types]
+
+    def in_stock(self, kind: dict[str, Any]) -> dict[str, Any]:
+        """A type with what is in stock of it now."""
+        stock, name = self.state.stock, kind["name"]
+        places = [
+            {**place, "available": stock.get(f"{name}@{place['name']}", place["available"])}
+            for place in kind["locations"]
+        ]
+        return {**kind, "locations": places}
+
     def bill_monthly(self) -> Decimal:
         """What all that exists costs a month, gross."""
         servers = sum(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
 from livchat.errors import Conflict, ProviderError
 from livchatd.integrations.cloudflare import Dns, Record
-from livchatd.jobs.step import Run, Step
+from livchatd.jobs.step import Retry, Run, Step
 from livchatd.steps.learnt import Ledger, make_note
 from livchatd.steps.rivals import of_another
 from livchatd.steps.tools import Tools
@@ -52,11 +53,16 @@ class PointNames(Step[Ledger]):
                 raise of_another(self.tools.home, taken) from taken
             run.log(f"{host} points at {address}")
             run.progress(done + 1, len(self.hosts), "names")
+        if self.tools.address(self.server) != address:
+            raise Retry("the server has moved to another address meanwhile", after=0)
 
     async def verify(self, run: Run[Ledger]) -> None:
         dns, zone = await self._zone()
+        address = self.tools.address(self.server)
         for host in self.hosts:
             if not await self._so(dns, zone, host):
+                if self.tools.address(self.server) != address:
+                    raise Retry("the server has moved to another address meanwhile", after=0)
                 raise ProviderError(
                     f"{host} was pointed at the server, but its record does not say so",
                     hint="look at the zone's records at Cloudflare",
@@ -87,6 +93,27 @@ class PointNames(Step[Ledger]):
             for record in found
             if record.type in {"A", "AAAA", "CNAME"}
         ] == [("A", address, whose)]
+
+
+async def repoint(
+    tools: Tools,
+    provider: str,
+    zone_name: str,
+    server: str,
+    former: Collection[str],
+    address: str,
+) -> list[str]:
+    """Point a server's records that say a former address of it at the one it has; their names."""
+    dns = await tools.dns(provider)
+    zone = await dns.zone(zone_name)
+    moved = [
+        record
+        for record in await dns.records(zone.id, owners=tools.home.owner_of_all(server))
+        if record.type == "A" and record.content in former
+    ]
+    for record in moved:
+        await dns.put(zone.id, record.name, "A", address, record.comment or "")
+    return [record.name for record in moved]
 
 
 async def remove_records(

@@ -21,8 +21,14 @@ class Ledger(Learnt):
 
 
 class MachineLearnt(Ledger):
-    """What was bought for a server; `actions` are the provider's, to be waited for."""
+    """What was bought for a server; `actions` are the provider's, to be waited for.
 
+    `taken` is which of the order's offers is bought, 0 for the first; `former` are addresses that
+    were given back because the offer that was taken stands elsewhere.
+    """
+
+    taken: int = 0
+    former: list[str] = Field(default_factory=list)
     address_id: str | None = None
     ip_address: str | None = None
     ipv6_address: str | None = None

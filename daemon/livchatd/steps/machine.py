@@ -13,7 +13,8 @@ from livchatd.steps.cloud_init import user_data
 from livchatd.steps.dns import remove_records
 from livchatd.steps.keys import client_key, host_key, public_line
 from livchatd.steps.learnt import MachineLearnt
-from livchatd.steps.orders import CreateServerOrder
+from livchatd.steps.offers import Offers, reserved, taken
+from livchatd.steps.orders import CreateServerOrder, Offer
 from livchatd.steps.rivals import named
 from livchatd.steps.standing import OWN, standing
 from livchatd.steps.tools import Tools
@@ -39,12 +40,8 @@ class ReserveAddress(Step[MachineLearnt]):
         name = self.order.name
         address = await self._ours(run)
         if address is None:
-            try:
-                address = await self.tools.provider(self.order.provider).reserve_address(
-                    f"livchat-{name}", self.order.region, self.tools.home.labels(name, run.origin)
-                )
-            except Conflict as taken:
-                raise await named(self.tools, self.order.provider, name, taken) from taken
+            place = taken(self.order, run.learnt).region
+            address = await reserved(self.tools, self.order, run, place)
         run.learnt.address_id, run.learnt.ip_address = address.id, address.ip
         await run.save()
         await self.tools.inventory.change_server(name, ip_address=address.ip, address_id=address.id)
@@ -55,7 +52,8 @@ class ReserveAddress(Step[MachineLearnt]):
         if self.zone_name and address:
             # A name that points at an address which somebody else gets next is theirs to use.
             whose, zone = self.tools.home.owner_of_all(name), self.zone_name
-            await remove_records(self.tools, self.order.provider, zone, whose, content=address)
+            for ip in (*run.learnt.former, address):
+                await remove_records(self.tools, self.order.provider, zone, whose, content=ip)
         ours = await self._ours(run)
         if ours is not None:
             bought = self.tools.home.labels(name, run.origin)
@@ -72,8 +70,11 @@ class ReserveAddress(Step[MachineLearnt]):
 
 @dataclass(frozen=True, kw_only=True)
 class CreateMachine(Step[MachineLearnt]):
+    """The first of the order's offers whose order is not refused; `zone_name` as above."""
+
     tools: Tools
     order: CreateServerOrder
+    zone_name: str | None = None
     usually: ClassVar[float] = 2.0
 
     @property
@@ -85,11 +86,11 @@ class CreateMachine(Step[MachineLearnt]):
 
     async def apply(self, run: Run[MachineLearnt]) -> None:
         found = await self._find(run)
-        if found is None:
-            await self._order(run)
+        if found is not None:
+            run.log("the machine was ordered before: it is taken over")
+            await self._adopt(run, found)
             return
-        run.log("the machine was ordered before: it is taken over")
-        await self._adopt(run, found)
+        await Offers(self.tools, self.order, self.zone_name).buy(run, self._order)
 
     async def undo(self, run: Run[MachineLearnt]) -> None:
         provider = self.tools.provider(self.order.provider)
@@ -100,6 +101,7 @@ class CreateMachine(Step[MachineLearnt]):
         elif f"machine {run.learnt.machine_id}" in run.learnt.made and run.learnt.machine_id:
             await provider.delete_machine(run.learnt.machine_id, bought)
         await self.tools.shells.drop(self.order.name)
+        run.learnt.taken = 0  # a retry begins with the first choice again
 
     def leaves(self, run: Run[MachineLearnt]) -> list[str]:
         return [f"machine {self.order.name} at {self.order.provider}"]
@@ -118,15 +120,15 @@ class CreateMachine(Step[MachineLearnt]):
             )
         return found
 
-    async def _order(self, run: Run[MachineLearnt]) -> None:
+    async def _order(self, run: Run[MachineLearnt], offer: Offer) -> None:
         name, learnt = self.order.name, run.learnt
         if learnt.address_id is None or learnt.key_id is None:
             raise LivChatError("a machine was to be ordered before its address and key were there")
         order = MachineOrder(
             name=name,
-            server_type=self.order.server_type,
-            region=self.order.region,
-            image=self.order.image,
+            server_type=offer.server_type,
+            region=offer.region,
+            image=offer.image,
             address_id=learnt.address_id,
             ssh_key_id=learnt.key_id,
             user_data=await self._user_data(),

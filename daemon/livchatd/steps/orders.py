@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -11,16 +13,42 @@ class Order(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
-class CreateServerOrder(Order):
-    """A machine to be bought, chosen from what the provider has."""
+class Offer(Order):
+    """A server type at a place with an image for its architecture, and what it costs, gross."""
 
-    name: str
-    provider: str
     server_type: str
     region: str
     image: str
     price_monthly: str | None = None
+    price_hourly: str | None = None
     currency: str | None = None
+
+    def __str__(self) -> str:
+        """As a person reads it."""
+        if self.price_monthly is None:
+            return f"{self.server_type} at {self.region}"
+        price = f"{Decimal(self.price_monthly):.2f} {self.currency or ''}".rstrip()
+        return f"{self.server_type} at {self.region} ({price} a month)"
+
+
+class CreateServerOrder(Offer):
+    """A machine to be bought, chosen from what the provider has.
+
+    `sold_out` was asked for first; `fallback` is taken, in order, if this one's order is refused.
+    """
+
+    name: str
+    provider: str
+    sold_out: list[Offer] = []
+    fallback: list[Offer] = []
+
+    @property
+    def offers(self) -> list[Offer]:
+        """All that may be bought, in order."""
+        return [
+            Offer.model_validate(self.model_dump(include=set(Offer.model_fields))),
+            *self.fallback,
+        ]
 
 
 class AddServerOrder(Order):

@@ -11,6 +11,7 @@ from livchatd.database import now
 from livchatd.inventory import ServerRecord
 from livchatd.jobs.step import Run, Step
 from livchatd.steps.learnt import MachineLearnt
+from livchatd.steps.offers import taken
 from livchatd.steps.orders import CreateServerOrder
 from livchatd.steps.standing import OWN, standing
 from livchatd.steps.tools import Tools
@@ -122,14 +123,15 @@ class RecordServer(Step[MachineLearnt]):
             "ipv6_address": learnt.ipv6_address,
         }
         if order.provider != OWN:
+            bought = taken(order, learnt)
             changes |= {
                 "machine_id": learnt.machine_id,
                 "address_id": learnt.address_id,
-                "server_type": order.server_type,
-                "region": order.region,
-                "image": order.image,
-                "price_monthly": order.price_monthly,
-                "currency": order.currency,
+                "server_type": bought.server_type,
+                "region": bought.region,
+                "image": bought.image,
+                "price_monthly": bought.price_monthly,
+                "currency": bought.currency,
             }
         await self.tools.inventory.change_server(order.name, **changes)
 

@@ -37,7 +37,6 @@ class UpChoice:
     """
 
     order: UpOrder
-    price_hourly: str | None
     new: bool
     secrets: Params
 
@@ -133,14 +132,14 @@ class Choices:
         if record is not None:
             await checking
             order = planning.up_order(planning.as_it_is(record), house, apps.orders, ports)
-            return UpChoice(order, None, new=False, secrets=apps.secrets)
+            return UpChoice(order, new=False, secrets=apps.secrets)
         machine = CreateServer(
             name=want.server, server_type=want.server_type, region=want.region, image=want.image,
-            cpu=want.cpu, ram=want.ram,
+            cpu=want.cpu, ram=want.ram, fallback=want.fallback,
         )  # fmt: skip
         found, _ = await asyncio.gather(planning.bargain(provider, machine), checking)
-        order = planning.up_order(found.order, house, apps.orders, ports)
-        return UpChoice(order, found.price_hourly, new=True, secrets=apps.secrets)
+        order = planning.up_order(found, house, apps.orders, ports)
+        return UpChoice(order, new=True, secrets=apps.secrets)
 
     async def _house_to_be(self, want: Up, provider: str, record: ServerRecord | None) -> Household:
         email = want.ssl_email or (record and record.ssl_email) or self._settings.email

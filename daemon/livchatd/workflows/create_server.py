@@ -9,6 +9,7 @@ from livchatd.jobs.step import Step, Workflow
 from livchatd.steps.keys import MakeKeys, RegisterKey
 from livchatd.steps.learnt import MachineLearnt
 from livchatd.steps.machine import AwaitMachine, CreateMachine, ReserveAddress
+from livchatd.steps.offers import taken
 from livchatd.steps.orders import CreateServerOrder
 from livchatd.steps.server import AwaitSsh, RecordServer, ReserveName, settle_creation
 from livchatd.steps.tools import Tools
@@ -44,7 +45,8 @@ def create_steps(
         ),
         RegisterKey(key="ssh_key", lane=LANE, after=("keys",), tools=tools, order=order),
         CreateMachine(
-            key="machine", lane=LANE, after=("address", "ssh_key"), tools=tools, order=order
+            key="machine", lane=LANE, after=("address", "ssh_key"), tools=tools, order=order,
+            zone_name=zone_name,
         ),
         AwaitMachine(
             key="boot", lane=LANE, after=("machine",), inside="machine", tools=tools, order=order
@@ -53,12 +55,18 @@ def create_steps(
         RecordServer(
             key="server", lane=LANE, after=("ssh",), inside="name", tools=tools, order=order
         ),
-    ]
+    ]  # fmt: skip
 
 
 def told(order: CreateServerOrder, learnt: MachineLearnt) -> dict[str, Any]:
-    """The server as the job's result tells it."""
+    """The server as the job's result tells it; `instead_of` is what could not be had."""
+    bought = taken(order, learnt)
+    before = [*order.sold_out, *order.offers[: learnt.taken]]
     return {
+        **{
+            key: value or None for key, value in bought.model_dump(exclude={"price_hourly"}).items()
+        },
+        "instead_of": [str(offer) for offer in before],
         "name": order.name,
         "provider": order.provider,
         "ip_address": learnt.ip_address,

@@ -11,7 +11,7 @@ from typing import Any
 
 from livchat.errors import Conflict, Forbidden, Invalid, NotFound, ProviderError, Unauthorized
 from livchat.wire.servers import CreateServer, Domain, ServerStatus
-from livchat.wire.up import Plan
+from livchat.wire.up import Plan, PricedType
 from livchatd.catalog.catalog import Catalog
 from livchatd.catalog.params import answers, secret_params
 from livchatd.catalog.render import hosts_for
@@ -21,22 +21,22 @@ from livchatd.integrations.cloudflare import Dns
 from livchatd.inventory import AppRecord, ServerRecord
 from livchatd.jobs.step import Step
 from livchatd.providers.base import Provider
-from livchatd.providers.choose import Choice, choose, choose_image
-from livchatd.steps.orders import AppOrder, CreateServerOrder, SetupServerOrder, UpOrder
+from livchatd.providers.choose import Choice, choose_image
+from livchatd.providers.fallback import Wish, choose_first
+from livchatd.steps.orders import (
+    AppOrder,
+    CreateServerOrder,
+    Offer,
+    Order,
+    SetupServerOrder,
+    UpOrder,
+)
 
 Scalar = str | int | float | bool
 OWN = "own"
 
 
-@dataclass(frozen=True)
-class Bargain:
-    """A machine that can be had, and what it costs."""
-
-    order: CreateServerOrder
-    price_hourly: str | None
-
-
-async def bargain(provider: Provider, want: CreateServer) -> Bargain:
+async def bargain(provider: Provider, want: CreateServer) -> CreateServerOrder:
     """Choose from what the provider has now; `Invalid` or `SoldOut` names what there is instead."""
     if provider.name == OWN:
         raise Invalid.field(
@@ -48,19 +48,45 @@ async def bargain(provider: Provider, want: CreateServer) -> Bargain:
         types, images = await asyncio.gather(provider.server_types(), provider.images())
     except (Unauthorized, Forbidden) as error:
         raise refused(provider.name, error) from error
-    choice: Choice = choose(
-        types, server_type=want.server_type, region=want.region, cpu=want.cpu, ram=want.ram
-    )
-    order = CreateServerOrder(
+    wish = Wish(want.server_type, want.region, want.cpu, want.ram)
+    fallback = [wish.instead(other.server_type, other.region) for other in want.fallback]
+    found = choose_first(types, wish, fallback)
+
+    def offer(choice: Choice) -> Offer:
+        return Offer(
+            server_type=choice.server_type,
+            region=choice.region,
+            image=choose_image(images, want.image, choice.architecture),
+            price_monthly=choice.price_monthly,
+            price_hourly=choice.price_hourly,
+            currency=choice.currency,
+        )
+
+    return CreateServerOrder(
         name=want.name,
         provider=provider.name,
-        server_type=choice.server_type,
-        region=choice.region,
-        image=choose_image(images, want.image, choice.architecture),
-        price_monthly=choice.price_monthly,
-        currency=choice.currency,
+        sold_out=[offer(choice) for choice in found.sold_out],
+        fallback=[offer(choice) for choice in found.after],
+        **offer(found.taken).model_dump(),
     )
-    return Bargain(order, choice.price_hourly)
+
+
+def hold_to(plan_hash: str | None, order: Order) -> None:
+    """`Conflict` unless the order is the one whose plan was agreed to; None agrees to any."""
+    if plan_hash in {None, hash_of(order)}:
+        return
+    server = order.server if isinstance(order, UpOrder) else order
+    raise Conflict(
+        f"what was agreed to is not what there is now: {server}",
+        hint="look at the plan again with --plan, then agree to it",
+        details={"plan_hash": hash_of(order), "order": order.model_dump(mode="json")},
+    )
+
+
+def hash_of(order: Order) -> str:
+    """What tells one plan from another: all that would be done, and what it costs."""
+    canonical = json.dumps(order.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return sha256(canonical.encode()).hexdigest()
 
 
 def refused(name: str, error: Exception) -> ProviderError:
@@ -214,29 +240,38 @@ def up_order(
 
 
 def plan(
-    order: UpOrder,
-    price_hourly: str | None,
+    order: UpOrder | CreateServerOrder,
     steps: Sequence[Step[Any]],
     expected: Callable[[str, float], float],
     *,
     exists: bool,
 ) -> Plan:
-    """What `up` would do. `expected` gives the seconds of a step by key and its own guess."""
-    canonical = json.dumps(order.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-    hosts = {app.app_name: list(dict.fromkeys(app.hosts.values())) for app in order.apps}
-    server = order.server.model_dump(include={"name", "provider", "server_type", "region", "image"})
+    """What an order would do. `expected` gives the seconds of a step by key and its own guess."""
+    machine, apps = (order.server, order.apps) if isinstance(order, UpOrder) else (order, [])
+    hosts = {app.app_name: list(dict.fromkeys(app.hosts.values())) for app in apps}
+    server = {
+        "name": machine.name,
+        "provider": machine.provider,
+        **machine.model_dump(include={"server_type", "region", "image"}),
+    }
     return Plan(
-        hash=sha256(canonical.encode()).hexdigest(),
+        hash=hash_of(order),
         server={**server, "exists": exists},
-        apps=[app.app_name for app in order.apps],
+        apps=[app.app_name for app in apps],
         steps=[step.title for step in steps],
         records=[host for found in hosts.values() for host in found],
         urls={app: f"https://{found[0]}/" for app, found in hosts.items() if found},
-        price_monthly=order.server.price_monthly,
-        price_hourly=price_hourly,
-        currency=order.server.currency,
+        price_monthly=machine.price_monthly,
+        price_hourly=machine.price_hourly,
+        currency=machine.currency,
+        sold_out=[_priced(offer) for offer in machine.sold_out],
+        fallback=[_priced(offer) for offer in machine.fallback],
         estimated_seconds=round(_longest_way(steps, expected), 1),
     )
+
+
+def _priced(offer: Offer) -> PricedType:
+    return PricedType.model_validate(offer.model_dump())
 
 
 def _longest_way(steps: Sequence[Step[Any]], expected: Callable[[str, float], float]) -> float:
