@@ -13,10 +13,10 @@ from livchat.output.words import say
 Json = dict[str, Any]
 
 
-def fallback(text: str | None) -> list[Json]:
+def fallback(text: str | None) -> list[Json] | None:
     """`TYPE`, `TYPE@LOCATION` or `@LOCATION`, with commas between them, as the daemon takes it."""
     if text is None:
-        return []
+        return None
     found = []
     for part in (part.strip() for part in text.split(",")):
         server_type, at, region = part.partition("@")

@@ -13,9 +13,10 @@ from livchatd.api.queries import PlanQuery
 
 
 async def create(request: web.Request) -> web.Response:
+    only_plan = query(request, PlanQuery).plan
     order = await read(request, CreateServer)
     concerning(request, order.name)
-    if query(request, PlanQuery).plan:
+    if only_plan:
         return reply(await request.app[ORCHESTRATOR].plan_server(order))
     return accepted(await request.app[ORCHESTRATOR].create_server(order, await asked(request)))
 
@@ -48,8 +49,9 @@ async def ssh(request: web.Request) -> web.Response:
 
 
 async def up(request: web.Request) -> web.Response:
+    only_plan = query(request, PlanQuery).plan
     order = await read(request, Up)
     concerning(request, order.server)
-    if query(request, PlanQuery).plan:
+    if only_plan:
         return reply(await request.app[ORCHESTRATOR].plan(order))
     return accepted(await request.app[ORCHESTRATOR].up(order, await asked(request)))
