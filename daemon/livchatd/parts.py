@@ -19,6 +19,7 @@ from livchatd.catalog.catalog import Catalog
 from livchatd.database import Database
 from livchatd.home import find_home
 from livchatd.integrations.cloudflare import CloudflareDns
+from livchatd.integrations.dns_lookup import NameLookup, name_server
 from livchatd.integrations.portainer import PortainerApi
 from livchatd.integrations.ssh import SshShells
 from livchatd.inventory import Inventory
@@ -151,7 +152,7 @@ def assemble(here: Places, database: Database) -> Parts:
     tools = Tools(
         providers=accounts, inventory=inventory, vault=vault, catalog=catalog, shells=shells,
         dns=credentials.dns, portainer=portainers.of, probe=probe,
-        home=home, pace=min(1.0, _scale(1.0)),
+        lookup=_lookup(), home=home, pace=min(1.0, _scale(1.0)),
     )  # fmt: skip
     # The engine is made of the workflows, one of which asks it which servers are busy.
     made = workflows(tools, lambda: engine.live_jobs())
@@ -188,6 +189,12 @@ def _dns(
     """Cloudflare with these credentials, where CLOUDFLARE_BASE_URL says if nobody else does."""
     where = base_url or os.environ.get("CLOUDFLARE_BASE_URL") or None
     return CloudflareDns(where, api_token, email, api_key)
+
+
+def _lookup() -> NameLookup:
+    """Asks the name servers of LIVCHAT_NAMESERVERS, where a network has its own, or a zone's."""
+    told = os.environ.get("LIVCHAT_NAMESERVERS", "")
+    return NameLookup([name_server(one) for one in told.split(",") if one.strip()])
 
 
 def _scale(default: float) -> float:

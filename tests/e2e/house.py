@@ -78,6 +78,7 @@ def looking_after(machine: Machine, registry: str, home: Path) -> Iterator[House
     authority.write_text(docker("exec", registry, "cat", "/etc/e2e/certificate.pem") + "\n")
     with _cloudflare(home / "cloudflare") as account:
         trusted = {"CLOUDFLARE_BASE_URL": account["cloudflare"], "SSL_CERT_FILE": str(authority)}
+        trusted["LIVCHAT_NAMESERVERS"] = account["dns"]
         with daemon_running(home / "daemon", scale=1, **trusted) as daemon:
             credential = {"api_token": account["cloudflare_token"]}
             assert daemon.request("POST", "/api/config/cloudflare", credential).status == 200

@@ -26,7 +26,8 @@ def daemon(
 ) -> Iterator[DaemonProcess]:
     """A daemon whose Cloudflare is the sandbox's, and which knows nothing else of it."""
     home, cloudflare = tmp_path_factory.mktemp("d") / "livchat", sandbox.address["cloudflare"]
-    with running(home, CLOUDFLARE_BASE_URL=cloudflare) as started:
+    names = sandbox.address["dns"]
+    with running(home, CLOUDFLARE_BASE_URL=cloudflare, LIVCHAT_NAMESERVERS=names) as started:
         yield started
 
 

@@ -29,11 +29,12 @@ HINT = "livchat config cloudflare"
 
 @dataclass(frozen=True)
 class Zone:
-    """A zone. `status` is Cloudflare's: active, pending or another."""
+    """A zone and who answers for it. `status` is Cloudflare's: active, pending or another."""
 
     id: str
     name: str
     status: str
+    name_servers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -240,7 +241,12 @@ class CloudflareDns:
         async def call(client: AsyncCloudflare) -> list[Zone]:
             answer = await client.zones.with_raw_response.list(**filters)
             return [
-                Zone(row["id"], row["name"], row.get("status") or "unknown")
+                Zone(
+                    row["id"],
+                    row["name"],
+                    row.get("status") or "unknown",
+                    tuple(row.get("name_servers") or ()),
+                )
                 for row in await _result(answer)
             ]
 

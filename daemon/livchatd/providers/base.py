@@ -89,10 +89,14 @@ class Reach:
 
 @dataclass(frozen=True)
 class DnsAccess:
-    """How Cloudflare is reached for servers of this provider; None: the user's own account."""
+    """How Cloudflare is reached for servers of this provider; None: the user's own account.
+
+    `name_servers` answer for its zones, as address:port.
+    """
 
     base_url: str
     api_token: str = field(repr=False)
+    name_servers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

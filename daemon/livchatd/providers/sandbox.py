@@ -32,7 +32,10 @@ _HINT = "livchat sandbox status"
 
 @dataclass(frozen=True)
 class SandboxAddress:
-    """Where the running sandbox answers; all but `token`s and `front_port` are base URLs."""
+    """Where the running sandbox answers: base URLs, tokens, a port.
+
+    `dns` is the address and port of its name server; None of one that has none.
+    """
 
     hetzner: str
     token: str = field(repr=False)
@@ -40,6 +43,7 @@ class SandboxAddress:
     cloudflare_token: str = field(repr=False)
     control: str
     front_port: int
+    dns: str | None = None
 
 
 class Sandbox:
@@ -166,7 +170,11 @@ class Sandbox:
     async def dns(self) -> DnsAccess | None:
         """The sandbox's own Cloudflare."""
         address = await self._ready()
-        return DnsAccess(base_url=address.cloudflare, api_token=address.cloudflare_token)
+        return DnsAccess(
+            base_url=address.cloudflare,
+            api_token=address.cloudflare_token,
+            name_servers=(address.dns,) if address.dns else (),
+        )
 
     async def close(self) -> None:
         """Close what is open to it; it goes on running."""

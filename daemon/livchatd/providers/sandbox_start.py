@@ -61,6 +61,7 @@ async def _alive(folder: Path) -> SandboxAddress | None:
         cloudflare_token=told["cloudflare_token"],
         control=told["control"],
         front_port=told["front_port"],
+        dns=told.get("dns"),
     )
     timeout = aiohttp.ClientTimeout(total=2)
     headers = {"Authorization": f"Bearer {address.token}"}

@@ -12,6 +12,7 @@ from livchatd.sandbox.state import Record, Zone
 Data = dict[str, Any]
 
 ACCOUNT = {"id": uuid.uuid5(uuid.NAMESPACE_DNS, "livchat.localhost").hex, "name": "LivChat sandbox"}
+NAME_SERVERS = ["ada.ns.sandbox.invalid", "bob.ns.sandbox.invalid"]
 
 
 def zone_view(zone: Zone) -> Data:
@@ -24,7 +25,7 @@ def zone_view(zone: Zone) -> Data:
         "paused": False,
         "type": "full",
         "development_mode": 0,
-        "name_servers": ["ada.ns.sandbox.invalid", "bob.ns.sandbox.invalid"],
+        "name_servers": NAME_SERVERS,
         "original_name_servers": None,
         "original_registrar": None,
         "original_dnshost": None,

@@ -21,10 +21,11 @@ from typing import Any
 from livchatd.sandbox.clock import Clock
 from livchatd.sandbox.cloudflare import Cloudflare
 from livchatd.sandbox.control import Control, Places
+from livchatd.sandbox.dns import NameServer
 from livchatd.sandbox.folder import Folder, InUse
 from livchatd.sandbox.front import Front
 from livchatd.sandbox.hetzner import Hetzner
-from livchatd.sandbox.listening import Listeners, refusing
+from livchatd.sandbox.listening import LOOPBACK, Listeners, refusing
 from livchatd.sandbox.world import World
 
 FRONT_PORT = 8480
@@ -42,6 +43,7 @@ class Sandbox:
         self._listeners = Listeners()
         self._ended = asyncio.Event()
         self._world: World | None = None
+        self._names: NameServer | None = None
         self._closed_door: socket.socket | None = None
         self.address: dict[str, Any] = {}
 
@@ -61,6 +63,8 @@ class Sandbox:
         ):
             ports[name] = await self._listeners.serve(app, ports.get(name, first))
         self._places.front = ports["front"]
+        self._names = NameServer(world)
+        ports["dns"] = await self._names.serve(ports.get("dns", 0))
         world.start()
         await self._tell()
 
@@ -78,6 +82,8 @@ class Sandbox:
     async def stop(self) -> None:
         """Stop listening, save the world, let the folder go."""
         await self._listeners.close()
+        if self._names is not None:
+            await self._names.close()
         if self._world is not None:
             await self._world.stop()
         if self._closed_door is not None:
@@ -94,6 +100,7 @@ class Sandbox:
             "hetzner": f"http://127.0.0.1:{state.ports['hetzner']}/v1",
             "cloudflare": f"http://127.0.0.1:{state.ports['cloudflare']}/client/v4",
             "cloudflare_token": state.cloudflare_token,
+            "dns": f"{LOOPBACK}:{state.ports['dns']}",
             "control": f"http://127.0.0.1:{state.ports['control']}",
             "front_port": state.ports["front"],
             "world": state.world,

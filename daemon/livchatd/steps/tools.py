@@ -11,6 +11,7 @@ from livchat.errors import NotConfigured
 from livchatd.catalog.catalog import Catalog
 from livchatd.home import Home
 from livchatd.integrations.cloudflare import Dns
+from livchatd.integrations.dns_lookup import Lookup
 from livchatd.integrations.portainer import Portainer
 from livchatd.integrations.ssh import Shell, Shells
 from livchatd.inventory import Inventory
@@ -41,6 +42,7 @@ class Tools:
     dns: Callable[[str], Awaitable[Dns]]
     portainer: Callable[[str], Portainer]
     probe: Probe
+    lookup: Lookup
     home: Home
     pace: float = 1.0
 

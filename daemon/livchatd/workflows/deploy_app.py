@@ -9,6 +9,7 @@ from typing import Any
 from livchat.wire.apps import AppStatus
 from livchat.wire.jobs import JobStatus
 from livchatd.jobs.step import Step, Workflow
+from livchatd.steps.answers import AwaitNames
 from livchatd.steps.app import AwaitApp, DeployApp, MakeSecrets, PrepareDatabases, RecordApp
 from livchatd.steps.dns import PointNames
 from livchatd.steps.docker import PullImages
@@ -22,11 +23,13 @@ from livchatd.steps.tools import Tools
 class Ground:
     """What must be done before apps are: keys of steps that the same job has, if it has them.
 
-    `address` gives names something to point at, `docker` takes images, `portainer` takes stacks,
-    `traefik` answers for them; `machine` is the step whose undo takes everything on it along.
+    `address` gives names something to point at, which stays after `settled`; `docker` takes images,
+    `portainer` takes stacks, `traefik` answers for them; `machine` is the step whose undo takes
+    everything on it along.
     """
 
     address: tuple[str, ...] = field(default=())
+    settled: tuple[str, ...] = field(default=())
     docker: tuple[str, ...] = field(default=())
     portainer: tuple[str, ...] = field(default=())
     traefik: tuple[str, ...] = field(default=())
@@ -122,6 +125,19 @@ def _of(
                 provider=place.provider,
                 zone_name=place.zone_name,
                 app=name,
+                app_title=app.title,
+                hosts=hosts,
+            )
+        )
+        steps.append(
+            AwaitNames(
+                key=f"{name}.dns",
+                after=(f"{name}.names", *ground.settled),
+                inside=f"{name}.names",
+                tools=tools,
+                server=place.server,
+                provider=place.provider,
+                zone_name=place.zone_name,
                 app_title=app.title,
                 hosts=hosts,
             )

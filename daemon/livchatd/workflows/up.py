@@ -18,6 +18,7 @@ from livchatd.workflows.setup_server import DONE, setup_steps, updates
 
 GROUND = Ground(
     address=("address",),
+    settled=("machine",),
     docker=("docker",),
     portainer=("portainer_answers",),
     traefik=("traefik",),

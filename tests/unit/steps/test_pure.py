@@ -105,7 +105,10 @@ def test_what_was_learnt_survives_a_restart() -> None:
 
 
 PARTS: Any = dict.fromkeys(
-    ("providers", "inventory", "vault", "catalog", "shells", "dns", "portainer", "probe", "home")
+    (
+        *("providers", "inventory", "vault", "catalog", "shells", "dns", "portainer", "probe"),
+        *("lookup", "home"),
+    )
 )
 
 
