@@ -21,14 +21,22 @@ cli = typer.Typer(
 def types(
     provider: options.Provider = None,
     region: options.Region = None,
+    cpu: options.Cpu = None,
+    ram: options.Ram = None,
     output: options.Output = Format.HUMAN,
 ) -> None:
     """List server types with prices and where they can be had now.
 
-    Example: livchat provider types --region nbg1
+    Example: livchat provider types --region nbg1 --ram 8
     """
+    found = connect().server_types(provider=provider, region=region)
+    large = [
+        kind
+        for kind in found["server_types"]
+        if kind["cores"] >= (cpu or 0) and kind["memory_gb"] >= (ram or 0)
+    ]
     show.result(
-        connect().server_types(provider=provider, region=region),
+        {**found, "server_types": large},
         output,
         human=offers.server_types,
         quiet=lambda answer: [kind["name"] for kind in answer["server_types"]],

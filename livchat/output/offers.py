@@ -13,23 +13,27 @@ Json = dict[str, Any]
 
 
 def server_types(answer: Json) -> Iterator[str]:
-    """Server types, cheapest first, with the places where they can be had now."""
+    """Server types, cheapest first, with prices and where they can be had now.
+
+    What is retired stands at the end, marked; a place that is sold out has brackets round it.
+    """
+    kinds = sorted(answer["server_types"], key=lambda kind: (kind["deprecated"], _amount(kind)))
     rows = [
         (
             kind["name"],
             kind["cores"],
-            f"{kind['memory_gb']:g} GB",
-            f"{kind['disk_gb']} GB",
+            f"{kind['memory_gb']:g}",
+            kind["disk_gb"],
             kind["architecture"],
-            _cheapest(kind["locations"]),
-            [place["name"] for place in kind["locations"] if place["available"]],
+            *_cheapest(kind["locations"]),
+            say("retired") if kind["deprecated"] else " ".join(map(_place, kind["locations"])),
         )
-        for kind in sorted(answer["server_types"], key=_amount)
-        if not kind["deprecated"]
+        for kind in kinds
     ]
-    return columns(
-        ("TYPE", "CORES", "MEMORY", "DISK", "ARCH", "A MONTH FROM", "AVAILABLE IN"), rows
-    )
+    heads = ("TYPE", "CPU", "RAM", "DISK", "ARCH", "A MONTH", "AN HOUR", "WHERE")
+    yield from columns(heads, rows)
+    yield ""
+    yield say("brackets")
 
 
 def locations(answer: Json) -> Iterator[str]:
@@ -43,9 +47,12 @@ def locations(answer: Json) -> Iterator[str]:
 def images(answer: Json) -> Iterator[str]:
     """Operating systems."""
     rows = [
-        (image["name"], image["architecture"], image["description"])
-        for image in answer["images"]
-        if not image["deprecated"]
+        (
+            image["name"],
+            image["architecture"],
+            image["description"] + (f" ({say('retired')})" if image["deprecated"] else ""),
+        )
+        for image in sorted(answer["images"], key=lambda image: bool(image["deprecated"]))
     ]
     return columns(("IMAGE", "ARCH", "WHAT IT IS"), rows)
 
@@ -130,12 +137,22 @@ def _difference(offer: Json, other: Json) -> str:
     return say("dearer" if more > 0 else "cheaper", price=told)
 
 
-def _cheapest(places: list[Json]) -> str:
-    offers = [place for place in places if place["price_monthly"] is not None]
+def _place(place: Json) -> str:
+    name: str = place["name"]
+    return name if place["available"] else f"({name})"
+
+
+def _cheapest(places: list[Json]) -> tuple[str, str]:
+    """The lowest price of a type, a month and an hour; of what can be had, if anything can."""
+    priced = [place for place in places if place["price_monthly"] is not None]
+    offers = [place for place in priced if place["available"]] or priced
     if not offers:
-        return "-"
+        return "-", "-"
     best = min(offers, key=lambda place: float(place["price_monthly"]))
-    return price(best["price_monthly"], best["currency"])
+    hourly = best["price_hourly"]
+    return price(best["price_monthly"], best["currency"]), (
+        price(hourly, "", 4) if hourly is not None else "-"
+    )
 
 
 def _amount(kind: Json) -> float:

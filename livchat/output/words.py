@@ -88,6 +88,11 @@ _TABLE: dict[str, tuple[str, str]] = {
         "fallback: '{part}' is not TYPE, TYPE@LOCATION or @LOCATION",
         "fallback: '{part}' não é TIPO, TIPO@LOCAL nem @LOCAL",
     ),
+    "retired": ("retired", "descontinuado"),
+    "brackets": (
+        "RAM and disk in GB; gross prices with IPv4, where cheapest; (sold out now)",
+        "RAM e disco em GB; preços brutos com IPv4, no local mais barato; (esgotado agora)",
+    ),
     "sold_out": ("sold out", "esgotado"),
     "if_sold_out": ("if it is refused", "se for recusado"),
     "dearer": ("{price} more", "{price} a mais"),

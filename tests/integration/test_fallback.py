@@ -81,7 +81,7 @@ def test_without_a_fallback_a_refused_order_fails_and_names_what_there_is(
     sell_out(daemon, "cx23@nbg1")
     job = daemon.wait(daemon.submit("POST", "/api/servers", CREATE))
     assert (job["status"], job["error_code"], job["rollback"]) == ("failed", "sold_out", "clean")
-    assert "cx23 at nbg1 cannot be had now; to be had: cx23 at fsn1 (7.13 EUR" in job["error"]
+    assert "cx23 at nbg1 cannot be had now; to be had: cx23 at fsn1, hel1 (7.13 EUR" in job["error"]
     assert daemon.sandbox("status")["primary_ips"] == []
     assert daemon.request("GET", "/api/servers").json["total"] == 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -220,7 +220,7 @@ def _refusal(
     error: type[Invalid | SoldOut], field: str, reason: str, instead: Sequence[_Offer]
 ) -> LivChatError:
     choices = [offer.choice for offer in instead[:ALTERNATIVES]]
-    named = ", ".join(map(str, choices)) or "nothing"
+    named = "; ".join(_grouped(instead)[:ALTERNATIVES]) or "nothing"
     message = f"{reason}; to be had: {named}"
     details: dict[str, Any] = {
         "fields": [{"field": field, "message": message}],
@@ -235,6 +235,14 @@ def _refusal(
         ],
     }
     return error(message, hint=_HINT, details=details)
+
+
+def _grouped(offers: Sequence[_Offer]) -> list[str]:
+    """Offers as a person reads them: the places of a type at one price together."""
+    places: dict[Choice, list[str]] = {}
+    for choice in (offer.choice for offer in offers):
+        places.setdefault(replace(choice, region=""), []).append(choice.region)
+    return [str(replace(choice, region=", ".join(at))) for choice, at in places.items()]
 
 
 def _no_image(reason: str, usable: list[Image]) -> Invalid:
