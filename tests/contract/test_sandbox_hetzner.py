@@ -204,6 +204,24 @@ def test_a_sold_out_type_is_refused_and_the_list_tells_of_it(cloud: Cloud) -> No
     assert cloud.primary_ips.get_all() == []
 
 
+def test_what_is_sold_out_by_hand_is_refused_until_it_is_back(
+    cloud: Cloud, instant: SandboxProcess
+) -> None:
+    def there() -> bool:
+        kind = cloud.server_types.get_by_name("cx23")
+        return any(at.available and at.location.name == "nbg1" for at in kind.locations)
+
+    assert there()
+    instant.control("stock/cx23/nbg1/out", "POST")
+    assert not there()
+    with pytest.raises(hcloud.APIException) as caught:
+        order(cloud)
+    assert caught.value.code == "resource_unavailable"
+    assert order(cloud, place="hel1").server.name == "prod-01"
+    instant.control("stock/cx23/nbg1/in", "POST")
+    assert there()
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -124,11 +124,11 @@ class AwaitNames(Step[Ledger]):
         own = {name.rstrip(".").lower() for name in (await dns.zone(self.zone_name)).name_servers}
         for resolver, said in (await self.tools.lookup.ask_resolver(self.zone_name, "NS")).items():
             seen = {name.rstrip(".").lower() for name in said.values}
-            if seen and seen != own:
+            if seen != own and (seen or not said.exists):
                 run.log(
-                    f"{resolver} finds {self.zone_name} at {', '.join(sorted(seen))}, not at"
-                    f" Cloudflare's {', '.join(sorted(own))}: set these at your registrar, or the"
-                    " names will not lead here",
+                    f"{resolver} finds {self.zone_name} at {', '.join(sorted(seen)) or 'no place'},"
+                    f" not at Cloudflare's {', '.join(sorted(own))}: set these at your registrar,"
+                    " or the names will not lead here",
                     "warning",
                 )
                 break
