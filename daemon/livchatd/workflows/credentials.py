@@ -88,7 +88,7 @@ class Credentials:
         for name, value in given.items():
             if value is None:
                 await self._vault.delete(name)
-        return Done(success=True, message=_kept("Cloudflare's credentials", want.verify))
+        return Done(success=True, message=_kept("the credential for Cloudflare", want.verify))
 
     async def dns(self, provider: str) -> Dns:
         """The DNS account for servers of a provider; `NotConfigured` without credentials."""
