@@ -66,7 +66,7 @@ class Offers:
         """Place the order for the first offer that is not refused; `SoldOut` if all are."""
         while True:
             offer = taken(self.order, run.learnt)
-            if run.learnt.taken:
+            if run.learnt.taken or run.learnt.former:
                 await self._move(run, offer)
             try:
                 await place(run, offer)
