@@ -183,6 +183,15 @@ def test_names_are_made_before_the_machine_is_there() -> None:
     assert not {"machine", "boot", "ssh", "docker"} & done
 
 
+def test_names_are_checked_before_the_stack_and_beside_the_set_up() -> None:
+    steps = steps_of("up")
+    assert "n8n.dns" in before(steps, "n8n.stack")
+    done = before(steps, "n8n.dns")
+    # An order that is refused may move the server to another address.
+    assert {"n8n.names", "machine"} <= done
+    assert not {"boot", "ssh", "docker"} & done
+
+
 def test_images_are_fetched_while_the_swarm_starts() -> None:
     done = before(steps_of("up"), "n8n.images")
     assert "docker" in done
