@@ -14,6 +14,7 @@ pytestmark = pytest.mark.timeout(900)  # the first run builds the images
 
 SOCKET = "[Socket]\nListenStream=8080\n"
 SERVICE = "[Service]\nExecStart=/bin/true\n"
+JOB = 400.0
 OURS = ("systemctl", "restart", "livchat-firewall")
 
 
@@ -49,7 +50,7 @@ def _publish(box: Machine) -> None:
 def test_nothing_but_ssh_and_the_web_is_reached_from_outside(house: House) -> None:
     box = house.machine
     assert house.add()["status"] == "completed"
-    job = house.set_up()
+    job = house.daemon.wait(house.begin(), JOB)
     assert job["status"] == "completed", job
     _publish(box)
     assert _all(box) == {22, 80, 443}
@@ -68,6 +69,6 @@ def test_nothing_but_ssh_and_the_web_is_reached_from_outside(house: House) -> No
     assert _all(box) == {22, 80, 443}
 
     opened = {**SET_UP, "open_ports": ["8080/tcp"]}
-    job = house.daemon.wait(house.daemon.submit("POST", "/api/servers/box/setup", opened), 120)
+    job = house.daemon.wait(house.daemon.submit("POST", "/api/servers/box/setup", opened), JOB)
     assert job["status"] == "completed", job
     assert _all(box) == {22, 80, 443, 8080}
