@@ -144,7 +144,7 @@ def _all_jobs(daemon: DaemonProcess) -> list[dict[str, Any]]:
 
 def _again(job: dict[str, Any], daemon: DaemonProcess) -> list[str]:
     """Lines of a unit that a job's log has twice."""
-    path = f"/api/jobs/{job['job_id']}/logs?tail=10000&step=Install%20Docker"
+    path = f"/api/jobs/{job['job_id']}/logs?tail=10000&step=Install%20the%20packages"
     lines = daemon.request("GET", path).json.get("logs", [])
     counted = Counter(
         line["message"] for line in lines if line["message"].startswith(("Setting up", "Unpacking"))

@@ -23,7 +23,7 @@ GIVEN = "LIVCHAT_BENCH_TABLE"
 """Names a table that was built already, to be copied."""
 STEPS = {
     "create_server": ("Reserve the name", "Order machine", "Wait for the machine", "Wait for SSH"),
-    "setup_server": ("Wait for the first boot to end", "Install Docker", "Begin the swarm"),
+    "setup_server": ("Wait for the first boot to end", "Install the packages", "Start the swarm"),
     "deploy_app": ("Make the secrets", "Pull images", "Deploy n8n", "Answer over HTTPS"),
     "delete_app": ("Remove the stack", "Remove its names"),
     "delete_server": ("Remove its names", "Delete machine"),

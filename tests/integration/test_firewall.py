@@ -90,6 +90,7 @@ def test_a_set_up_that_would_lock_its_owner_out_opens_the_machine_again(daemon, 
     assert job["status"] == "failed"
     assert "took no new connection" in job["error"]
     assert "--open" in job["hint"]
+    assert not any("firewall" in thing for thing in job["left_behind"])
     # Who reads the log knows which port it is.
     assert any("2200/tcp (systemd)" in line for line in logs(daemon, job, "warning"))
     found = sandbox.control("machines/locked")

@@ -35,7 +35,7 @@ def until_installing(daemon: DaemonProcess) -> None:
 
 def installation(daemon: DaemonProcess, job_id: str) -> list[str]:
     """What apt said, as the job's log has it."""
-    path = f"/api/jobs/{job_id}/logs?tail=1000&step=Install%20Docker"
+    path = f"/api/jobs/{job_id}/logs?tail=1000&step=Install%20the%20packages"
     return [line["message"] for line in daemon.request("GET", path).json["logs"]]
 
 

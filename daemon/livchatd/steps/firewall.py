@@ -110,15 +110,9 @@ class CloseTheRest(SystemStep):
 
     async def apply(self, run: Run[Ledger]) -> None:
         shell = await self.tools.shell(self.order.name)
-        wanted, there = await asyncio.gather(self._wanted(shell, run), shell.read(RULES))
-        if there is None:
-            await make_note(run, "firewall")
         host, port = await self._door()
-        answered, *_ = await asyncio.gather(
-            answers(host, port),
-            shell.write(TRIAL, wanted),
-            shell.write(UNIT_FILE, SERVICE),
-            shell.run("systemctl", "stop", f"{GUARD}.timer", check=False),
+        answered, wanted, there = await asyncio.gather(
+            answers(host, port), self._wanted(shell, run), shell.read(RULES)
         )
         if not answered:
             raise ProviderUnavailable(
@@ -126,9 +120,15 @@ class CloseTheRest(SystemStep):
                 "what a firewall does could not be seen, so none was set",
                 hint="let this computer's address in there, then set the server up again",
             )
+        await asyncio.gather(
+            shell.write(TRIAL, wanted),
+            shell.run("systemctl", "stop", f"{GUARD}.timer", check=False),
+        )
         await shell.run("nft", "-c", "-f", TRIAL)
         await self._try(shell, host, port)
-        await shell.write(RULES, wanted)
+        if there is None:
+            await make_note(run, "firewall")
+        await asyncio.gather(shell.write(RULES, wanted), shell.write(UNIT_FILE, SERVICE))
         await shell.run("systemctl", "daemon-reload")
         await shell.run("systemctl", "enable", "--now", UNIT)
         await shell.run("rm", "-f", TRIAL)
@@ -142,12 +142,15 @@ class CloseTheRest(SystemStep):
             )
 
     async def halt(self, run: Run[Ledger]) -> None:
-        """An interrupted trial ends as a failed one; a finished one has no guard."""
+        """An interrupted trial leaves what was there before: the table of each boot, or none."""
         shell = await self.tools.shell(self.order.name)
-        if await shell.succeeds("systemctl", "is-active", f"{GUARD}.timer"):
+        kept, guarded = await asyncio.gather(
+            shell.read(RULES), shell.succeeds("systemctl", "is-active", f"{GUARD}.timer")
+        )
+        if guarded or kept is None:
             await self._open(shell)
-            if "firewall" not in run.learnt.made:
-                await shell.run("nft", "-f", RULES)
+        if guarded and kept is not None:
+            await shell.run("nft", "-f", RULES)
 
     async def undo(self, run: Run[Ledger]) -> None:
         if "firewall" not in run.learnt.made:
