@@ -12,11 +12,12 @@ from typing import Any
 from aiohttp import web
 
 from livchatd.sandbox.bucket import Bucket
+from livchatd.sandbox.cloudflare_faults import WINDOW, CloudflareFaults
 from livchatd.sandbox.cloudflare_filters import picks_record, picks_zone
 from livchatd.sandbox.cloudflare_http import Refused, body, no_route, page, reply
 from livchatd.sandbox.cloudflare_records import check_beside, facts
 from livchatd.sandbox.cloudflare_views import record_view, zone_view
-from livchatd.sandbox.faults import Handler
+from livchatd.sandbox.faults_http import Handler
 from livchatd.sandbox.state import Record, Zone
 from livchatd.sandbox.world import World
 
@@ -24,9 +25,9 @@ log = logging.getLogger(__name__)
 
 Data = dict[str, Any]
 
-# Simulated seconds until an answer; calls in a window of so many seconds.
+# Simulated seconds until an answer; calls in a window.
 LATENCY = 0.04
-LIMIT, WINDOW = 1200, 300
+LIMIT = 1200
 
 
 class Cloudflare:
@@ -36,6 +37,7 @@ class Cloudflare:
         self._world = world
         self._bucket = Bucket(world.clock, LIMIT, rate=LIMIT / WINDOW)
         self._blocked_until = 0.0
+        self._faults = CloudflareFaults(world)
 
     def app(self) -> web.Application:
         """The application to be served."""
@@ -165,11 +167,14 @@ class Cloudflare:
         if refused is not None:
             raise no_route(request.path.removeprefix("/client/v4"))
         resource = request.match_info.route.resource
-        route = ("" if resource is None else resource.canonical).removeprefix("/client/v4")
-        self._world.count("cloudflare", request.method, route)
+        path = ("" if resource is None else resource.canonical).removeprefix("/client/v4")
+        route = f"{request.method} {path}"
+        self._world.count("cloudflare", route)
         self._check_rate()
-        fault = self._world.faults.next("cloudflare", f"{request.method} {route}")
-        return await (handler(request) if fault is None else fault(request, handler))
+        fault = self._world.faults.next("cloudflare", route)
+        if fault is None:
+            return await handler(request)
+        return await self._faults.answer(fault, request, handler)
 
     def _check_credential(self, headers: Mapping[str, str]) -> None:
         token = self._world.state.cloudflare_token.encode()

@@ -18,6 +18,8 @@ _SHOWN = [word for key in _KEYS for word in ("-p", key)]
 _GENTLE = {"Nice", "CPUWeight", "IOSchedulingClass"}
 _SWITCHED = "/etc/systemd/system/"
 _FIREWALL = re.compile(r"^ExecStart=/usr/sbin/nft -f (/\S+)$", re.MULTILINE)
+_FAILS_AFTER = 20.0
+"""Simulated seconds that a unit is at work before a fault ends it."""
 _ALWAYS = {"ssh", "cron", "systemd-timesyncd", "systemd-resolved"}
 
 
@@ -33,7 +35,7 @@ def systemd_run(
             f"Failed to start transient service unit: Unit {name}.service was already loaded or "
             "has a fragment file."
         )
-    work = _work(machine, argv, at_once)
+    work = _spoilt(machine) or _work(machine, argv, at_once)
     if work is None:
         return fail(f"Failed to find executable {argv[0]}: No such file or directory")
     machine.units[name] = Unit(name, argv, log, work, remains="--collect" not in given)
@@ -91,6 +93,15 @@ def _properties(options: list[str]) -> list[tuple[str, str]]:
 
 def _unit(name: str) -> str:
     return name.removesuffix(".service")
+
+
+def _spoilt(machine: Machine) -> Work | None:
+    """The work of a unit that a fault lets fail."""
+    spoilt, machine.spoilt = machine.spoilt, None
+    if spoilt is None:
+        return None
+    ends = machine.clock.now() + machine.clock.scaled(_FAILS_AFTER)
+    return Work([(ends, line) for line in spoilt[0].splitlines()], ends, code=spoilt[1])
 
 
 def _work(

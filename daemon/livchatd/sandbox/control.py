@@ -9,19 +9,28 @@ from typing import Any
 
 from aiohttp import web
 
-from livchatd.sandbox.faults import Handler
+from livchatd.sandbox.doors import Doors
+from livchatd.sandbox.faults import Rule, WrongRule
+from livchatd.sandbox.faults_http import Handler, pause
+from livchatd.sandbox.faults_named import FAULTS
+from livchatd.sandbox.ssh_faults import CONNECT
 from livchatd.sandbox.world import World
 
+KNOWN = [
+    {"service": service, "fault": name, "words": fault.words, "passes": fault.passes}
+    for service, named in FAULTS.items()
+    for name, fault in named.items()
+]
+"""The faults that there are."""
 BORN_WITH = frozenset({"postgres", "template0", "template1"})
 """The databases that every PostgreSQL server has."""
 
 
 @dataclass
 class Places:
-    """Where the sandbox listens: the front's port, and one where every connection is refused."""
+    """Where the sandbox listens: the front's port."""
 
     front: int = 0
-    closed: int = 0
 
 
 class Control:
@@ -31,11 +40,13 @@ class Control:
         self,
         world: World,
         places: Places,
+        doors: Doors,
         stop: Callable[[], None],
         renewed: Callable[[], Awaitable[None]],
     ) -> None:
         self._world = world
         self._places = places
+        self._doors = doors
         self._stop = stop
         self._renewed = renewed
 
@@ -49,6 +60,9 @@ class Control:
                 web.get("/control/where/{ip}", self.where),
                 web.get("/control/machines/{name}", self.machine),
                 web.post("/control/stock/{type}/{location}/{state:in|out}", self.stock),
+                web.get("/control/faults", self.faults),
+                web.put("/control/faults", self.put_faults),
+                web.delete("/control/faults", self.clear_faults),
                 web.post("/control/reset", self.reset),
                 web.post("/control/stop", self.stop),
             ]
@@ -124,7 +138,7 @@ class Control:
         return web.json_response(
             {
                 "ssh_host": "127.0.0.1",
-                "ssh_port": self._world.fleet.port(server.id) or self._places.closed,
+                "ssh_port": await self._ssh_port(server.id) or self._doors.refused,
                 "web_host": "127.0.0.1",
                 "web_port": self._places.front,
             }
@@ -171,6 +185,27 @@ class Control:
         self._world.changed()
         return web.json_response({"server_type": kind["name"], "stock": self._world.state.stock})
 
+    async def faults(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        """The faults at work, how often each came, and those that there are."""
+        return web.json_response({"faults": self._world.faults.told(), "known": KNOWN})
+
+    async def put_faults(self, request: web.Request) -> web.Response:
+        """Faults from now on, in place of those before."""
+        try:
+            given = await request.json()
+            rules = [Rule.read(each) for each in given["faults"]]
+        except (ValueError, TypeError, KeyError) as error:
+            why = str(error) if isinstance(error, WrongRule) else 'it is no {"faults": [...]}'
+            return _refuse(422, why)
+        self._world.faults.put(rules)
+        return await self.faults(request)
+
+    async def clear_faults(self, request: web.Request) -> web.Response:  # noqa: ARG002
+        """No faults from now on; what they were and did."""
+        told = self._world.faults.told()
+        self._world.faults.put([])
+        return web.json_response({"faults": told, "known": KNOWN})
+
     async def reset(self, request: web.Request) -> web.Response:  # noqa: ARG002
         """Empty it."""
         await self._world.reset()
@@ -181,6 +216,18 @@ class Control:
         """End the sandbox; what exists in it stays on disk."""
         self._stop()
         return web.json_response({"status": "stopping"})
+
+    async def _ssh_port(self, number: int) -> int | None:
+        """Where a machine's SSH is dialled now; faults of connecting lead elsewhere."""
+        port = self._world.fleet.port(number)
+        fault = None if port is None else self._world.meet("ssh", CONNECT)
+        if fault == "slow":
+            await pause(self._world.clock)
+        if fault in {None, "slow"}:
+            return port
+        doors = self._doors
+        where = {"refused": doors.refused, "silent": doors.silent, "reset": doors.reset}
+        return where.get(fault) or await self._world.fleet.door(number, fault)
 
     def _stacks(self) -> list[dict[str, Any]]:
         return [

@@ -46,6 +46,9 @@ class Host(Protocol):
     async def start(self) -> int:
         """Listen on loopback; the port."""
 
+    async def door(self, fault: str) -> int:
+        """Another port, where it shows another host key or lets nobody in."""
+
     async def stop(self) -> None:
         """Close the listener and all connections."""
 
@@ -65,11 +68,20 @@ class Build:
     authorized_keys: list[str]
 
 
+Meet = Callable[[str, str, str], str | None]
+"""Told of a call by service, route and line; says which fault it has, if any."""
+
+
+def all_well(_service: str, _route: str, _line: str) -> None:
+    """Nothing fails."""
+
+
 class Hardware:
     """Makes machines and their SSH hosts."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, meet: Meet = all_well) -> None:
         self._clock = clock
+        self._meet = meet
 
     async def ready(self) -> None:
         """Load what machines need, in a thread: half a second of imports."""
@@ -90,7 +102,7 @@ class Hardware:
     def host(self, machine: Machine) -> Host:
         """The SSH host of a machine, not listening yet."""
         module = importlib.import_module("livchatd.sandbox.ssh")
-        host: Host = module.SshHost(machine, self._clock)
+        host: Host = module.SshHost(machine, self._clock, self._meet)
         return host
 
 
@@ -125,6 +137,11 @@ class Fleet:
     def port(self, number: int) -> int | None:
         """Where its SSH listens on 127.0.0.1, or None while it does not."""
         return self._ports.get(number)
+
+    async def door(self, number: int, fault: str) -> int | None:
+        """Where its SSH listens under a fault of connecting; None while it does not listen."""
+        host = self._hosts.get(number)
+        return None if host is None else await host.door(fault)
 
     def dump(self, number: int) -> dict[str, Any] | None:
         """What is on a server's disk, or None if there is none."""

@@ -10,10 +10,11 @@ import uuid
 from aiohttp import web
 
 from livchatd.sandbox.bucket import Bucket
-from livchatd.sandbox.faults import Handler
+from livchatd.sandbox.faults_http import Handler
 from livchatd.sandbox.hetzner_actions import ActionRoutes
 from livchatd.sandbox.hetzner_addresses import AddressRoutes
 from livchatd.sandbox.hetzner_catalog import CatalogRoutes
+from livchatd.sandbox.hetzner_faults import LIMIT, HetznerFaults
 from livchatd.sandbox.hetzner_http import Refused
 from livchatd.sandbox.hetzner_keys import KeyRoutes
 from livchatd.sandbox.hetzner_servers import ServerRoutes
@@ -22,9 +23,8 @@ from livchatd.sandbox.world import World
 
 log = logging.getLogger(__name__)
 
-# Simulated seconds until an answer; calls an hour.
+# Simulated seconds until an answer.
 LATENCY = 0.04
-LIMIT = 3600
 FAILURES = {500: "server_error", 502: "bad_gateway", 503: "unavailable", 504: "timeout"}
 
 
@@ -34,6 +34,7 @@ class Hetzner:
     def __init__(self, world: World) -> None:
         self._world = world
         self._bucket = Bucket(world.clock, LIMIT, rate=LIMIT / 3600)
+        self._faults = HetznerFaults(world)
 
     def app(self) -> web.Application:
         """The application to be served."""
@@ -72,12 +73,14 @@ class Hetzner:
         self._check_token(request)
         if refused is not None:
             raise Refused(405, "method_not_allowed", "method not allowed")
-        route = _template(request)
-        self._world.count("hetzner", request.method, route)
+        route = f"{request.method} {_template(request)}"
+        self._world.count("hetzner", route)
         if not self._bucket.take():
             raise Refused(429, "rate_limit_exceeded", f"limit of {LIMIT} requests per hour reached")
-        fault = self._world.faults.next("hetzner", f"{request.method} {route}")
-        return await (handler(request) if fault is None else fault(request, handler))
+        fault = self._world.faults.next("hetzner", route)
+        if fault is None:
+            return await handler(request)
+        return await self._faults.answer(fault, request, handler)
 
     def _check_token(self, request: web.Request) -> None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -89,10 +92,14 @@ class Hetzner:
 
     def _add_headers(self, answer: web.StreamResponse) -> None:
         bucket = self._bucket
-        answer.headers["RateLimit-Limit"] = str(bucket.size)
-        answer.headers["RateLimit-Remaining"] = str(bucket.left)
         full_at = self._world.clock.now() + bucket.full_in
-        answer.headers["RateLimit-Reset"] = str(math.ceil(full_at))
+        for name, value in (
+            ("RateLimit-Limit", bucket.size),
+            ("RateLimit-Remaining", bucket.left),
+            ("RateLimit-Reset", math.ceil(full_at)),
+        ):
+            # A fault says its own.
+            answer.headers.setdefault(name, str(value))
         answer.headers["X-Correlation-Id"] = uuid.uuid4().hex[:16]
 
 

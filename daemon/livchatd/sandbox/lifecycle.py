@@ -115,12 +115,19 @@ class Lifecycle:
             self._busy[number] += 1
         self._agenda.at(action.ends, lambda: self._end(action))
 
+    def spoil(self, number: int) -> None:
+        """Let an action that is under way fail when it ends."""
+        action = self._world.state.actions[number]
+        if action.status == "running":
+            action.error = "the host did not do it"
+            self._world.changed()
+
     def _end(self, action: Action) -> None:
-        action.status = "success"
+        action.status = "error" if action.error else "success"
         for number in _servers(action):
             self._busy[number] -= 1
             server = self._world.state.servers.get(number)
-            effect = self._ends.get(action.command)
+            effect = self._ends.get(action.command) if action.error is None else self._stopped
             if server is not None and effect is not None:
                 effect(server)
             if not self._busy[number]:

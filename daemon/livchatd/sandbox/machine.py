@@ -72,6 +72,8 @@ class Machine:
         self.units: dict[str, Unit] = {}
         self.portainer = Portainer()
         self.changed: Callable[[], None] = _nothing
+        self.spoilt: tuple[str, int] | None = None
+        """The last words and exit status of the next unit that is started: a fault."""
 
     @classmethod
     def boot(  # noqa: PLR0913 - the parts of an order at a provider

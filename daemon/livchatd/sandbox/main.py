@@ -13,7 +13,6 @@ import logging
 import os
 import resource
 import signal
-import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,11 @@ from livchatd.sandbox.clock import Clock
 from livchatd.sandbox.cloudflare import Cloudflare
 from livchatd.sandbox.control import Control, Places
 from livchatd.sandbox.dns import NameServer
+from livchatd.sandbox.doors import Doors
 from livchatd.sandbox.folder import Folder, InUse
 from livchatd.sandbox.front import Front
 from livchatd.sandbox.hetzner import Hetzner
-from livchatd.sandbox.listening import LOOPBACK, Listeners, refusing
+from livchatd.sandbox.listening import LOOPBACK, Listeners
 from livchatd.sandbox.world import World
 
 FRONT_PORT = 8480
@@ -44,7 +44,7 @@ class Sandbox:
         self._ended = asyncio.Event()
         self._world: World | None = None
         self._names: NameServer | None = None
-        self._closed_door: socket.socket | None = None
+        self._doors = Doors()
         self.address: dict[str, Any] = {}
 
     async def start(self) -> None:
@@ -52,9 +52,8 @@ class Sandbox:
         self._folder.claim()
         world = self._world = World(self._folder, self._clock)
         ports = world.state.ports
-        self._closed_door = refusing()
-        self._places.closed = self._closed_door.getsockname()[1]
-        control = Control(world, self._places, self.end, self._tell)
+        await self._doors.open()
+        control = Control(world, self._places, self._doors, self.end, self._tell)
         for name, app, first in (
             ("hetzner", Hetzner(world).app(), 0),
             ("cloudflare", Cloudflare(world).app(), 0),
@@ -86,8 +85,7 @@ class Sandbox:
             await self._names.close()
         if self._world is not None:
             await self._world.stop()
-        if self._closed_door is not None:
-            self._closed_door.close()
+        self._doors.close()
         self._folder.release()
 
     async def _tell(self) -> None:

@@ -12,12 +12,14 @@ import secrets
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from livchatd.sandbox import portainer_endpoints, portainer_stacks
+from livchatd.sandbox.fleet import Meet, all_well
 from livchatd.sandbox.portainer_answers import Failure, answer, body, refuse
+from livchatd.sandbox.portainer_faults import suffer
 from livchatd.sandbox.portainer_state import Portainer
 
 if TYPE_CHECKING:
@@ -61,8 +63,9 @@ class Call:
 class PortainerSite:
     """Portainer of one machine, for connections that come through its SSH server."""
 
-    def __init__(self, machine: Machine, clock: Clock) -> None:
+    def __init__(self, machine: Machine, clock: Clock, meet: Meet = all_well) -> None:
         self._machine = machine
+        self._meet = meet
         self._clock = clock
         self._server: web.Server | None = None
 
@@ -73,7 +76,8 @@ class PortainerSite:
         service = self._machine.portainer.service(engine)
         if service is None or port != _PORT:
             return False
-        return any(task.serving and task.address == host for task in engine.tasks(service))
+        there = any(task.serving and task.address == host for task in engine.tasks(service))
+        return there and self._meet("portainer", "connect", "") is None
 
     async def connect(self, side: socket.socket) -> None:
         """Serve HTTP on a connected socket."""
@@ -94,11 +98,16 @@ class PortainerSite:
             # Its container is gone, and the connection with it.
             request.transport.abort()
         try:
-            route, ids, public = _route(request)
+            called, route, ids, public = _route(request)
             if not public:
                 self._gate()
                 self._authorize(request)
-            found = await route(Call(request, self._machine, ids))
+            call = Call(request, self._machine, ids)
+            fault = self._meet("portainer", called, "")
+            if fault is None:
+                found: web.StreamResponse = await route(call)
+            else:
+                found = await suffer(fault, self._clock, request, lambda: route(call))
         except Failure as failure:
             return refuse(failure)
         if request.method != "GET":
@@ -121,13 +130,15 @@ class PortainerSite:
             raise Failure(401, "Invalid JWT token", "Unauthorized")
 
 
-def _route(request: web.BaseRequest) -> tuple[Route, tuple[str, ...], bool]:
+def _route(request: web.BaseRequest) -> tuple[str, Route, tuple[str, ...], bool]:
+    """How it is called in rules, what answers it, the ids in its path, and whether all may ask."""
     known = False
-    for method, pattern, route, public in _ROUTES:
-        if match := pattern.fullmatch(request.path):
+    for method, path, route, public in _ROUTES:
+        if match := re.fullmatch(f"/api{path}", request.path):
             known = True
             if method in {"*", request.method}:
-                return route, match.groups(), public
+                called = path.replace("([^/]+)", "{id}").replace("(/.*)", "/*")
+                return f"{request.method} {called}", route, match.groups(), public
     raise Failure(405 if known else 404, "Method Not Allowed" if known else "Not Found")
 
 
@@ -227,33 +238,25 @@ async def _logout(_call: Call) -> web.Response:
     return web.Response(status=204)
 
 
-def _compiled(table: list[tuple[str, str, Route, bool]]) -> list[tuple[str, Any, Route, bool]]:
-    return [
-        (method, re.compile(f"/api{path}"), route, public) for method, path, route, public in table
-    ]
-
-
-_ROUTES = _compiled(
-    [
-        ("GET", "/system/status", _status, True),
-        ("GET", "/status", _status, True),
-        ("GET", "/settings/public", _settings, True),
-        ("GET", "/users/admin/check", _admin_check, True),
-        ("POST", "/users/admin/init", _admin_init, True),
-        ("POST", "/auth", _auth, True),
-        ("POST", "/auth/logout", _logout, False),
-        ("GET", "/users/me", _me, False),
-        ("GET", "/system/version", _version, False),
-        ("GET", "/endpoints", portainer_endpoints.index, False),
-        ("POST", "/endpoints", portainer_endpoints.create, False),
-        ("GET", "/endpoints/([^/]+)", portainer_endpoints.show, False),
-        ("*", "/endpoints/([^/]+)/docker(/.*)", portainer_endpoints.docker, False),
-        ("POST", "/stacks/create/swarm/string", portainer_stacks.create, False),
-        ("GET", "/stacks", portainer_stacks.index, False),
-        ("GET", "/stacks/([^/]+)", portainer_stacks.show, False),
-        ("GET", "/stacks/([^/]+)/file", portainer_stacks.file, False),
-        ("PUT", "/stacks/([^/]+)", portainer_stacks.update, False),
-        ("DELETE", "/stacks/([^/]+)", portainer_stacks.delete, False),
-        ("POST", "/stacks/([^/]+)/(start|stop)", portainer_stacks.switch, False),
-    ]
-)
+_ROUTES: list[tuple[str, str, Route, bool]] = [
+    ("GET", "/system/status", _status, True),
+    ("GET", "/status", _status, True),
+    ("GET", "/settings/public", _settings, True),
+    ("GET", "/users/admin/check", _admin_check, True),
+    ("POST", "/users/admin/init", _admin_init, True),
+    ("POST", "/auth", _auth, True),
+    ("POST", "/auth/logout", _logout, False),
+    ("GET", "/users/me", _me, False),
+    ("GET", "/system/version", _version, False),
+    ("GET", "/endpoints", portainer_endpoints.index, False),
+    ("POST", "/endpoints", portainer_endpoints.create, False),
+    ("GET", "/endpoints/([^/]+)", portainer_endpoints.show, False),
+    ("*", "/endpoints/([^/]+)/docker(/.*)", portainer_endpoints.docker, False),
+    ("POST", "/stacks/create/swarm/string", portainer_stacks.create, False),
+    ("GET", "/stacks", portainer_stacks.index, False),
+    ("GET", "/stacks/([^/]+)", portainer_stacks.show, False),
+    ("GET", "/stacks/([^/]+)/file", portainer_stacks.file, False),
+    ("PUT", "/stacks/([^/]+)", portainer_stacks.update, False),
+    ("DELETE", "/stacks/([^/]+)", portainer_stacks.delete, False),
+    ("POST", "/stacks/([^/]+)/(start|stop)", portainer_stacks.switch, False),
+]

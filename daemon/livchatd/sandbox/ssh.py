@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import ctypes.util
 import socket
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from livchatd.sandbox import commands
+from livchatd.sandbox import commands, ssh_faults
 from livchatd.sandbox.accounts import Account, accounts
 from livchatd.sandbox.commands_answer import Answer
+from livchatd.sandbox.faults_http import LONGEST, pause
+from livchatd.sandbox.fleet import Meet, all_well
 from livchatd.sandbox.machine import Machine
 from livchatd.sandbox.portainer import PortainerSite
 
@@ -63,11 +64,12 @@ def _host_key(user_data: str) -> asyncssh.SSHKey:
 class SshHost:
     """Listens on a free port of 127.0.0.1 for one machine."""
 
-    def __init__(self, machine: Machine, clock: Clock) -> None:
+    def __init__(self, machine: Machine, clock: Clock, meet: Meet = all_well) -> None:
         self.machine = machine
         self.clock = clock
-        self.portainer = PortainerSite(machine, clock)
-        self._listener: asyncssh.SSHAcceptor | None = None
+        self.meet = meet
+        self.portainer = PortainerSite(machine, clock, meet)
+        self._listeners: list[asyncssh.SSHAcceptor] = []
         self._connections: set[_Connection] = set()
         self._pumps: set[asyncio.Task[None]] = set()
 
@@ -75,8 +77,16 @@ class SshHost:
         """Listen; answers the port. The host key stays the same from start to start."""
         facts = self.machine.facts
         key = await asyncio.to_thread(self._key)
-        allowed = accounts(facts.user_data, facts.authorized_keys)
-        self._listener = await asyncssh.listen(
+        return await self._listen(key, accounts(facts.user_data, facts.authorized_keys))
+
+    async def door(self, fault: str) -> int:
+        """Another port, where it shows another host key (`host_key_changed`) or knows no key."""
+        changed = fault == "host_key_changed"
+        made = asyncssh.generate_private_key("ssh-ed25519") if changed else self._key()
+        return await self._listen(made, accounts(self.machine.facts.user_data, []))
+
+    async def _listen(self, key: asyncssh.SSHKey, allowed: dict[str, Account]) -> int:
+        listener = await asyncssh.listen(
             "127.0.0.1",
             0,
             server_factory=lambda: _Connection(self, allowed),
@@ -91,7 +101,8 @@ class SshHost:
             keepalive_interval=30,
             server_version="OpenSSH_9.2p1",
         )
-        return self._listener.get_port()
+        self._listeners.append(listener)
+        return listener.get_port()
 
     def _key(self) -> asyncssh.SSHKey:
         kept = self.machine.files.read("/etc/ssh/ssh_host_ed25519_key")
@@ -105,16 +116,15 @@ class SshHost:
 
     async def stop(self) -> None:
         """Stop listening, and cut off whoever is connected."""
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         for connection in list(self._connections):
             connection.abort()
         for pump in list(self._pumps):
             pump.cancel()
         await asyncio.gather(*self._pumps, return_exceptions=True)
-        if self._listener is not None:
-            await self._listener.wait_closed()
-            self._listener = None
+        while self._listeners:
+            await self._listeners.pop().wait_closed()
         await self.portainer.close()
 
     def takes_callers(self) -> bool:
@@ -202,10 +212,11 @@ class _Connection(asyncssh.SSHServer):
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, "open failed")
         self._sessions += 1
         return self._connection.create_server_channel(encoding=None), _Session(
-            self._host, self._account, self._end
+            self._host, self._account, self
         )
 
-    def _end(self) -> None:
+    def ended(self) -> None:
+        """One of its sessions is over."""
         self._sessions -= 1
 
     def connection_requested(
@@ -219,10 +230,10 @@ class _Connection(asyncssh.SSHServer):
 class _Session(asyncssh.SSHServerSession[bytes]):
     """One command: no shell, no terminal, no subsystem."""
 
-    def __init__(self, host: SshHost, account: Account, ended: Callable[[], None]) -> None:
+    def __init__(self, host: SshHost, account: Account, connection: _Connection) -> None:
         self._host = host
         self._account = account
-        self._ended = ended
+        self._connection = connection
         self._channel: asyncssh.SSHServerChannel[bytes] | None = None
         self._line = ""
         self._refused: Answer | None = None
@@ -234,7 +245,7 @@ class _Session(asyncssh.SSHServerSession[bytes]):
         self._channel = chan
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        self._ended()
+        self._connection.ended()
         if self._task is not None:
             self._task.cancel()
 
@@ -266,8 +277,9 @@ class _Session(asyncssh.SSHServerSession[bytes]):
 
     async def _answer(self) -> None:
         await self._host.clock.sleep(_LATENCY / 2)
-        machine, given = self._host.machine, bytes(self._given)
-        found = self._refused or commands.answer(machine, self._line, given)
+        found = self._refused or await self._run()
+        if found is None:
+            return
         await self._host.clock.sleep(_LATENCY / 2 + found.seconds)
         if found.unit is not None:
             await self._follow(found, found.unit)
@@ -277,6 +289,31 @@ class _Session(asyncssh.SSHServerSession[bytes]):
         channel.write(found.stdout.encode(errors="surrogateescape"))
         channel.write_stderr(found.stderr.encode(errors="surrogateescape"))
         channel.exit(found.code)
+
+    async def _run(self) -> Answer | None:
+        """What the command answers; None where it never does, or the connection is gone."""
+        fault = self._host.meet("ssh", ssh_faults.route(self._line), self._line)
+        if fault == "silent":
+            await asyncio.sleep(LONGEST)
+        if fault in {"silent", "reset"}:
+            self._connection.abort()
+            return None
+        if fault == "slow":
+            await pause(self._host.clock)
+        found = self._answered(fault)
+        if fault == "lost":
+            self._connection.abort()
+            return None
+        return found
+
+    def _answered(self, fault: str | None) -> Answer:
+        machine = self._host.machine
+        if fault in ssh_faults.ENDINGS:
+            if not self._line.startswith("systemd-run"):
+                return ssh_faults.failed(fault, self._line)
+            # The unit starts, and what it runs fails.
+            machine.spoilt = ssh_faults.ENDINGS[fault]
+        return commands.answer(machine, self._line, bytes(self._given))
 
     async def _follow(self, found: Answer, unit: str) -> None:
         """Print what a unit prints when it does, until it has ended or was stopped."""

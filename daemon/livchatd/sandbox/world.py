@@ -9,7 +9,7 @@ from typing import Any
 from livchatd.sandbox import addresses
 from livchatd.sandbox.catalog import Catalog
 from livchatd.sandbox.clock import Clock
-from livchatd.sandbox.faults import Faults, NoFaults
+from livchatd.sandbox.faults import Plan
 from livchatd.sandbox.fleet import Fleet, Hardware, Machine
 from livchatd.sandbox.folder import Folder
 from livchatd.sandbox.keeper import Keeper
@@ -30,10 +30,11 @@ class World:
         self.folder = folder
         self.clock = clock
         self.catalog = Catalog.load()
-        self.faults: Faults = NoFaults()
+        self.faults = Plan()
         self.state = self._load()
         self._keeper = Keeper(folder, lambda: self.state.dump(), lambda n: self.fleet.dump(n))
-        self.fleet = Fleet(hardware or Hardware(clock), self._keeper.machine_changed)
+        made = hardware or Hardware(clock, self.meet)
+        self.fleet = Fleet(made, self._keeper.machine_changed)
         self.lifecycle = Lifecycle(self, self.fleet)
         self._by_ip = {address.ip: address for address in self.state.primary_ips.values()}
 
@@ -51,7 +52,8 @@ class World:
         await self.fleet.close()
 
     async def reset(self) -> None:
-        """Empty the account: no server, no record, nothing billed, and another world id."""
+        """Empty the account: no server, record, bill or fault; and another world id."""
+        self.faults.put([])
         self.lifecycle.clear()
         await self.fleet.close()
         # Requests may have come in while the machines stopped.
@@ -65,11 +67,16 @@ class World:
         """The state is not what was saved."""
         self._keeper.world_changed()
 
-    def count(self, service: str, method: str, route: str) -> None:
+    def count(self, service: str, route: str) -> None:
         """Count a call."""
-        name = f"{service} {method} {route}"
+        name = f"{service} {route}"
         self.state.calls[name] = self.state.calls.get(name, 0) + 1
         self._keeper.world_changed()
+
+    def meet(self, service: str, route: str, line: str = "") -> str | None:
+        """Count a call, and say whether it fails."""
+        self.count(service, route)
+        return self.faults.next(service, route, line)
 
     def new_id(self) -> int:
         """A number that nothing had before."""
