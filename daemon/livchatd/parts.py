@@ -24,9 +24,10 @@ from livchatd.integrations.portainer import PortainerApi
 from livchatd.integrations.ssh import SshShells
 from livchatd.inventory import Inventory
 from livchatd.jobs.engine import Engine
+from livchatd.jobs.patience import OUTAGE
 from livchatd.orchestrator import Orchestrator
 from livchatd.providers.accounts import Accounts
-from livchatd.providers.hetzner import Hetzner
+from livchatd.providers.hetzner import ENDPOINT, Hetzner
 from livchatd.providers.own import Own
 from livchatd.providers.sandbox import Sandbox
 from livchatd.providers.sandbox_start import runs, start_sandbox
@@ -95,16 +96,17 @@ class Parts:
 class Portainers:
     """The Portainer of each server, made once."""
 
-    def __init__(self, shells: SshShells, vault: Vault) -> None:
+    def __init__(self, shells: SshShells, vault: Vault, timeout: float) -> None:
         self._shells = shells
         self._vault = vault
+        self._timeout = timeout
         self._made: dict[str, PortainerApi] = {}
 
     def of(self, server: str) -> PortainerApi:
         """The Portainer of a server; it connects when it is first asked."""
         if server not in self._made:
             way = PortainerWay(self._shells, self._vault, server)
-            self._made[server] = PortainerApi(way.connect, way.password)
+            self._made[server] = PortainerApi(way.connect, way.password, timeout=self._timeout)
         return self._made[server]
 
     async def close(self) -> None:
@@ -137,18 +139,17 @@ def assemble(here: Places, database: Database) -> Parts:
     settings = read_settings(here.settings)
     vault, inventory = Vault(here.vault, here.vault_key), Inventory(database)
     catalog, home = Catalog.load(), find_home(database, here.home)
+    timeout = settings.call_timeout
+    start, there = partial(start_sandbox, here.sandbox), partial(runs, here.sandbox)
     accounts = Accounts(
-        {
-            "sandbox": Sandbox(partial(start_sandbox, here.sandbox), partial(runs, here.sandbox)),
-            "own": Own(),
-        },
-        {"hetzner": _hetzner},
+        {"sandbox": Sandbox(start, there, timeout=timeout), "own": Own()},
+        {"hetzner": partial(_hetzner, timeout)},
         lambda name: vault.get(provider_key(name)),
     )
-    credentials = Credentials(vault, accounts, _dns, here.config)
+    credentials = Credentials(vault, accounts, partial(_dns, timeout), here.config)
     endpoints = Endpoints(inventory, vault, accounts)
-    shells = SshShells(endpoints.of)
-    portainers = Portainers(shells, vault)
+    shells = SshShells(endpoints.of, timeout=timeout)
+    portainers = Portainers(shells, vault, timeout)
     tools = Tools(
         providers=accounts, inventory=inventory, vault=vault, catalog=catalog, shells=shells,
         dns=credentials.dns, portainer=portainers.of, probe=probe,
@@ -156,7 +157,10 @@ def assemble(here: Places, database: Database) -> Parts:
     )  # fmt: skip
     # The engine is made of the workflows, one of which asks it which servers are busy.
     made = workflows(tools, lambda: engine.live_jobs())
-    engine = Engine(database, made, redact=vault.redact, version=__version__)
+    engine = Engine(
+        database, made, redact=vault.redact, version=__version__,
+        backoff=settings.patience / OUTAGE,
+    )  # fmt: skip
     by_name = {workflow.name: workflow for workflow in made}
     choices = Choices(
         inventory, catalog, accounts, credentials, settings, sandbox_pace=_scale(SANDBOX_SCALE)
@@ -174,13 +178,15 @@ def assemble(here: Places, database: Database) -> Parts:
     return Parts(engine, shells, portainers, credentials, accounts, vault, orchestrator)
 
 
-def _hetzner(token: SecretStr) -> Hetzner:
+def _hetzner(timeout: float, token: SecretStr) -> Hetzner:
     """Hetzner with this token, where HCLOUD_ENDPOINT says, as for Hetzner's own command line."""
     endpoint = os.environ.get("HCLOUD_ENDPOINT")
-    return Hetzner(token, endpoint.rstrip("/")) if endpoint else Hetzner(token)
+    where = endpoint.rstrip("/") if endpoint else ENDPOINT
+    return Hetzner(token, where, timeout=timeout)
 
 
 def _dns(
+    timeout: float,
     base_url: str | None,
     api_token: SecretStr | None,
     email: str | None = None,
@@ -188,7 +194,7 @@ def _dns(
 ) -> CloudflareDns:
     """Cloudflare with these credentials, where CLOUDFLARE_BASE_URL says if nobody else does."""
     where = base_url or os.environ.get("CLOUDFLARE_BASE_URL") or None
-    return CloudflareDns(where, api_token, email, api_key)
+    return CloudflareDns(where, api_token, email, api_key, timeout=timeout)
 
 
 def _lookup() -> NameLookup:

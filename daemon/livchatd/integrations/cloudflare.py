@@ -97,6 +97,8 @@ class CloudflareDns:
         api_token: SecretStr | None,
         email: str | None = None,
         api_key: SecretStr | None = None,
+        *,
+        timeout: float = 30.0,
     ) -> None:
         if api_token is None and (email is None or api_key is None):
             raise NotConfigured("cloudflare has no credential yet", hint=HINT)
@@ -104,6 +106,7 @@ class CloudflareDns:
         self._token = api_token
         self._email = email
         self._key = api_key
+        self._timeout = timeout
         self._made: AsyncCloudflare | None = None
         self._making = asyncio.Lock()
 
@@ -287,7 +290,7 @@ class CloudflareDns:
             api_token=_reveal(self._token),
             api_email=self._email,
             api_key=_reveal(self._key),
-            timeout=30.0,
+            timeout=self._timeout,
         )
         # None means "from the environment" to the constructor, and nothing here.
         client.api_token = _reveal(self._token)

@@ -20,7 +20,8 @@ from livchatd.integrations.portainer_errors import refusal
 T = TypeVar("T")
 
 _HOST = "http://portainer"
-_LONGEST = 120.0  # removing a stack is synchronous
+_REMOVAL = 4.0
+"""Removing a stack ends with the answer: it has so many times the time of other calls."""
 _DOCKER = frozenset({1, 2})
 _ERROR = 4
 
@@ -86,10 +87,15 @@ class PortainerApi:
     """
 
     def __init__(
-        self, connect: Callable[[], Awaitable[Path]], password: Callable[[], SecretStr]
+        self,
+        connect: Callable[[], Awaitable[Path]],
+        password: Callable[[], SecretStr],
+        *,
+        timeout: float = 30.0,
     ) -> None:
         self._connect = connect
         self._password = password
+        self._timeout = timeout
         self._connecting = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
         self._token: str | None = None
@@ -99,7 +105,7 @@ class PortainerApi:
     async def ready(self) -> bool:
         """Whether it answers."""
         try:
-            quick = aiohttp.ClientTimeout(total=10)
+            quick = aiohttp.ClientTimeout(total=self._timeout / 3)
             await self._send("GET", "/api/system/status", dict, token=None, timeout=quick)
         except (ProviderUnavailable, ProviderError):
             return False
@@ -153,7 +159,8 @@ class PortainerApi:
             return
         with contextlib.suppress(NotFound):
             where = f"/api/stacks/{found.stack.id}?endpointId={found.endpoint}"
-            await self._ask("DELETE", where, lambda _: None)
+            longer = aiohttp.ClientTimeout(total=self._timeout * _REMOVAL)
+            await self._ask("DELETE", where, lambda _: None, timeout=longer)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -258,7 +265,7 @@ class PortainerApi:
             if self._session is None:
                 self._session = aiohttp.ClientSession(
                     connector=aiohttp.UnixConnector(path=str(await self._connect())),
-                    timeout=aiohttp.ClientTimeout(total=_LONGEST, sock_connect=10),
+                    timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=10),
                     cookie_jar=aiohttp.DummyCookieJar(),
                 )
             return self._session

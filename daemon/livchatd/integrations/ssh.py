@@ -30,6 +30,8 @@ async def _nothing() -> None:
     """Nobody wants to know."""
 
 
+USUAL = 30.0
+"""Seconds for one call for which the time-outs of commands are written."""
 DIALS_AT_ONCE = 64
 """Connections being made at once: a key exchange costs CPU, and the time-out counts."""
 
@@ -125,13 +127,23 @@ class Shells(Protocol):
 class SshShells:
     """Shells over asyncssh. `poll` is the first pause between looks at a unit, in seconds.
 
+    `timeout` is what a remote system has for one call: connecting has half of it, and the time-outs
+    of commands, which are written for 30 s, follow it.
+
     `lookup` tells where a server is spoken to; it is asked at each connecting, so that a pinned key
     or a changed address is taken up.
     """
 
-    def __init__(self, lookup: Callable[[str], Awaitable[Endpoint]], *, poll: float = 0.2) -> None:
+    def __init__(
+        self,
+        lookup: Callable[[str], Awaitable[Endpoint]],
+        *,
+        poll: float = 0.2,
+        timeout: float = 30.0,
+    ) -> None:
         self._lookup = lookup
         self._poll = poll
+        self._timeout = timeout
         self._gate = asyncio.Semaphore(DIALS_AT_ONCE)
         self._links: dict[str, Link] = {}
         self._folder: Path | None = None
@@ -146,10 +158,11 @@ class SshShells:
             if self._closed:
                 raise ProviderUnavailable("the daemon is stopping")
             if server not in self._links:
-                self._links[server] = made(server, self._lookup, self._gate, self._socket)
+                parts = (self._lookup, self._gate, self._socket, self._timeout / 2)
+                self._links[server] = made(server, *parts)
         link = self._links[server]
         await link.connection()
-        return SshShell(self, server, link, self._poll)
+        return SshShell(self, server, link, self._poll, self._timeout / USUAL)
 
     async def drop(self, server: str) -> None:
         """Close and forget a server's connection."""
@@ -188,11 +201,14 @@ class SshShells:
 class SshShell:
     """The shell of one server; made by `SshShells.on`."""
 
-    def __init__(self, shells: SshShells, server: str, link: Link, poll: float) -> None:
+    def __init__(
+        self, shells: SshShells, server: str, link: Link, poll: float, slack: float = 1.0
+    ) -> None:
         self._shells = shells
         self._server = server
         self._link = link
         self._poll = poll
+        self._slack = slack
 
     async def run(
         self, *argv: str, stdin: str | bytes | None = None, timeout: float = 60, check: bool = True
@@ -211,7 +227,7 @@ class SshShell:
 
     async def execute(self, *argv: str, stdin: bytes = b"", timeout: float = 60) -> Answer:
         """Run a short command; its answer in bytes, whatever its exit status."""
-        deadline = asyncio.get_running_loop().time() + timeout
+        deadline = asyncio.get_running_loop().time() + timeout * self._slack
         try:
             # Cancelled while it connects, nothing has been sent: no end is to be waited for.
             async with asyncio.timeout_at(deadline):
@@ -219,7 +235,7 @@ class SshShell:
             return await _to_its_end(_bounded(self._link.run(shlex.join(argv), stdin), deadline))
         except TimeoutError:
             raise TimedOut(
-                f"{_program(argv)} on {self._server} took longer than {timeout:g} s"
+                f"{_program(argv)} on {self._server} took longer than {timeout * self._slack:g} s"
             ) from None
 
     async def feed(self, *argv: str, stdin: bytes, taken: Taken) -> int:

@@ -11,8 +11,6 @@ from livchatd.integrations.ssh_import import asyncssh
 if TYPE_CHECKING:
     from livchatd.integrations.ssh import Endpoint
 
-CONNECT_TIMEOUT = 15
-"""Seconds until the connection must stand, key exchange and login included."""
 CIPHERS = "^aes256-gcm@openssh.com,aes128-gcm@openssh.com"
 """Before all others: a fifth of the work of ChaCha20, which asyncssh puts together in Python."""
 KEEPALIVE = 15
@@ -40,8 +38,8 @@ class _FirstUse(asyncssh.SSHClient):
         return self._fingerprint in {None, key.get_fingerprint("sha256")}
 
 
-async def dial(server: str, endpoint: Endpoint) -> asyncssh.SSHClientConnection:
-    """A connection that is logged in.
+async def dial(server: str, endpoint: Endpoint, patience: float) -> asyncssh.SSHClientConnection:
+    """A connection that is logged in, `patience` seconds for key exchange and login included.
 
     `HostKeyChanged`, `ProviderError` (the key is refused, or cannot be read) or
     `ProviderUnavailable` (refused, reset, time-out).
@@ -63,8 +61,8 @@ async def dial(server: str, endpoint: Endpoint) -> asyncssh.SSHClientConnection:
             x509_trusted_certs=None,
             compression_algs=None,
             encryption_algs=CIPHERS,
-            connect_timeout=CONNECT_TIMEOUT,
-            login_timeout=CONNECT_TIMEOUT,
+            connect_timeout=patience,
+            login_timeout=patience,
             keepalive_interval=KEEPALIVE,
             keepalive_count_max=3,
         )

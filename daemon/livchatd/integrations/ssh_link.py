@@ -46,7 +46,10 @@ class _NotSent(Exception):
 
 
 class Link:
-    """The connection of one server. `gate` bounds how many connections are dialled at once."""
+    """The connection of one server, dialled with so many seconds of patience.
+
+    `gate` bounds how many connections are dialled at once.
+    """
 
     def __init__(
         self,
@@ -54,11 +57,13 @@ class Link:
         lookup: Callable[[str], Awaitable[Endpoint]],
         gate: asyncio.Semaphore,
         sockets: Callable[[], Path],
+        patience: float,
     ) -> None:
         self._server = server
         self._lookup = lookup
         self._gate = gate
         self._sockets = sockets
+        self._patience = patience
         self._channels = asyncio.Semaphore(CHANNELS)
         self._aside = asyncio.Semaphore(ASIDE)
         self._connection: asyncssh.SSHClientConnection | None = None
@@ -129,7 +134,7 @@ class Link:
     async def _dial(self) -> asyncssh.SSHClientConnection:
         async with self._gate:
             endpoint = await self._lookup(self._server)
-            connection = await dial(self._server, endpoint)
+            connection = await dial(self._server, endpoint, self._patience)
         self._before = "" if endpoint.user == "root" else SUDO
         self._forget_tunnels()
         self._connection = connection

@@ -23,6 +23,7 @@ from livchatd.jobs.feed import Event, Feed
 from livchatd.jobs.ids import Ids
 from livchatd.jobs.lines import Lines
 from livchatd.jobs.live import Live, LiveStep
+from livchatd.jobs.patience import Patience
 from livchatd.jobs.record import Recorder, first_event
 from livchatd.jobs.restore import restore, reused
 from livchatd.jobs.runner import Runner
@@ -86,7 +87,7 @@ class Engine:
         self.durations = Durations()
         self.feed = Feed(database.epoch, self._head(), self._read_events)
         self._recorder = Recorder(database, self.feed)
-        self._runner = Runner(self._recorder, self.durations, redact, backoff)
+        self._runner = Runner(self._recorder, self.durations, redact, Patience(backoff))
         self._lines = Lines(limit)
         self._live: dict[str, Live] = {}
         self._ticker: asyncio.Task[None] | None = None

@@ -7,19 +7,23 @@ import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
+from time import monotonic
 from typing import Any
 
 from livchat.errors import LivChatError
 from livchat.wire.jobs import Rollback, StepStatus
 from livchatd.database import now
 from livchatd.jobs.live import Live, LiveStep
+from livchatd.jobs.patience import Patience, passes
 from livchatd.jobs.record import Recorder
 from livchatd.jobs.run import StepRun
-from livchatd.jobs.step import Step
+from livchatd.jobs.step import Retry, Step
 
 logger = logging.getLogger(__name__)
 
 TRIES = 4
+"""How often an undo is tried at least where it fails for a passing reason."""
 DEADLINE = 300.0
 """Seconds that one undo may take."""
 
@@ -48,6 +52,7 @@ async def undo(
     live: Live,
     recorder: Recorder,
     redact: Callable[[str], str],
+    patience: Patience,
     *,
     lane: str | None,
     everything: bool,
@@ -63,7 +68,7 @@ async def undo(
             continue
         run = StepRun(live, step, recorder, redact)
         inside = [s for s in did if step.key in _around(live, s)]
-        if step.key in undoable and not live.force and await _undo_one(live, step, run):
+        if step.key in undoable and not live.force and await _undo_one(live, step, run, patience):
             undone = True
             await _gone(live, recorder, step, inside)
             continue
@@ -85,7 +90,9 @@ def _rollback(
     return Rollback.CLEAN
 
 
-async def halt(live: Live, recorder: Recorder, redact: Callable[[str], str]) -> None:
+async def halt(
+    live: Live, recorder: Recorder, redact: Callable[[str], str], patience: Patience
+) -> None:
     """Stop what interrupted steps left at work, now or before a crash.
 
     What is inside a thing that will be undone goes with it.
@@ -100,32 +107,46 @@ async def halt(live: Live, recorder: Recorder, redact: Callable[[str], str]) -> 
         if live.cancel_requested and not did.isdisjoint(_around(live, step)):
             continue
         run = StepRun(live, step, recorder, redact)
-        if not await _patiently(live, step, run, partial(plan.halt, run)):
+        if not await _patiently(live, step, partial(plan.halt, run), run, patience):
             live.abandoned.append(step)
 
 
-async def _undo_one(live: Live, step: LiveStep, run: StepRun) -> bool:
+async def _undo_one(live: Live, step: LiveStep, run: StepRun, patience: Patience) -> bool:
     """Undo one step; whether it is undone."""
-    return await _patiently(live, step, run, lambda: live.plan[step.key].undo(run))
+    return await _patiently(live, step, partial(live.plan[step.key].undo, run), run, patience)
 
 
 async def _patiently(
-    live: Live, step: LiveStep, run: StepRun, work: Callable[[], Coroutine[Any, Any, None]]
+    live: Live,
+    step: LiveStep,
+    work: Callable[[], Coroutine[Any, Any, None]],
+    run: StepRun,
+    patience: Patience,
 ) -> bool:
     """Do it, with patience for what passes; whether it is done."""
-    for tries in range(1, TRIES + 1):
+    failing: float | None = None
+    for tries in count(1):
         try:
             return await _bounded(live, work())
-        except (LivChatError, TimeoutError) as error:
+        except (LivChatError, Retry, TimeoutError) as error:
+            failing = failing or monotonic()
             run.log(f"cannot undo this yet: {error}", "warning")
-            passing = isinstance(error, TimeoutError) or error.transient
-            if tries == TRIES or not passing:
+            outage = live.plan[step.key].outage
+            over = patience.over(tries, TRIES, monotonic() - failing, outage)
+            if over or not passes(error) or not await _rest(live, patience.pause(error, tries)):
                 return False
-            await asyncio.sleep(0.2 * 2**tries)
         except Exception:
             logger.exception("job %s: undo of %s", live.job_id, step.title)
             return False
     return False
+
+
+async def _rest(live: Live, seconds: float) -> bool:
+    """Pause before the next try; False as soon as a person gives it up."""
+    until = monotonic() + seconds
+    while not live.force and (left := until - monotonic()) > 0:  # noqa: ASYNC110 - a flag
+        await asyncio.sleep(min(left, 0.2))
+    return not live.force
 
 
 async def _bounded(live: Live, undoing: Coroutine[Any, Any, None]) -> bool:

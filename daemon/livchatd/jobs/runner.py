@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable
+from itertools import count
 from time import monotonic
 from typing import Any
 
@@ -14,6 +14,7 @@ from livchat.wire.jobs import JobStatus, StepStatus
 from livchatd.database import now
 from livchatd.jobs.durations import Durations
 from livchatd.jobs.live import Live, LiveStep, begin
+from livchatd.jobs.patience import Patience, passes
 from livchatd.jobs.record import Recorder
 from livchatd.jobs.rollback import Undo, halt, undo
 from livchatd.jobs.run import StepRun
@@ -39,12 +40,16 @@ class Runner:
     """Runs a job's steps: each durable before the next begins, independent ones side by side."""
 
     def __init__(
-        self, recorder: Recorder, durations: Durations, redact: Callable[[str], str], backoff: float
+        self,
+        recorder: Recorder,
+        durations: Durations,
+        redact: Callable[[str], str],
+        patience: Patience,
     ) -> None:
         self._recorder = recorder
         self._durations = durations
         self._redact = redact
-        self._backoff = backoff
+        self._patience = patience
 
     async def drive(self, live: Live) -> None:
         """Take a job to its end. Cancelling this task leaves the job to be resumed."""
@@ -147,10 +152,11 @@ class Runner:
         """Undo what is to be undone, settle, and write the end."""
         back = Undo()
         if live.cancel_requested or failed is not None:
-            await halt(live, self._recorder, self._redact)
+            await halt(live, self._recorder, self._redact, self._patience)
             lane = None if live.cancel_requested or failed is None else live.plan[failed.key].lane
             everything = live.cancel_requested
-            back = await undo(live, self._recorder, self._redact, lane=lane, everything=everything)
+            tools = (self._recorder, self._redact, self._patience)
+            back = await undo(live, *tools, lane=lane, everything=everything)
         if live.cancel_requested:
             await self._end(live, JobStatus.CANCELLED, back, {})
         elif failed is not None:
@@ -199,16 +205,21 @@ class Runner:
                 "the daemon was stopped in the middle, and only you can know what became of it",
                 hint=f"look at it, then: livchat job retry {live.job_id}",
             )
-        for tries in range(1, plan.attempts + 1):
+        failing: float | None = None
+        for tries in count(1):
             look = plan.recovery is Recovery.LOOK or tries > 1
             try:
                 async with asyncio.timeout(plan.deadline):
                     await self._attempt(live, step, run, look=look)
             except (Retry, LivChatError, TimeoutError) as error:
-                if tries == plan.attempts or not _passes(error):
+                failing = failing or monotonic()
+                since = monotonic() - failing
+                over = self._patience.over(tries, plan.attempts, since, plan.outage)
+                if over or not passes(error):
                     raise
                 await self._pause(live, step, run, error, tries)
             else:
+                step.error = None
                 return
 
     async def _attempt(self, live: Live, step: LiveStep, run: StepRun, *, look: bool) -> None:
@@ -228,15 +239,13 @@ class Runner:
     async def _pause(
         self, live: Live, step: LiveStep, run: StepRun, error: BaseException, tries: int
     ) -> None:
-        told = _told(error)
-        after = error.after if isinstance(error, Retry) else None
-        spread = random.uniform(0.7, 1.3)  # noqa: S311 - no secret: it keeps jobs out of step
-        wait = after if after is not None else min(2.0 ** (tries - 1), 30.0) * spread
-        run.log(f"{told.message}; trying again", "warning")
+        told, wait = _told(error), self._patience.pause(error, tries)
+        when = f" in {wait:.0f} s" if wait >= 1 else ""
+        run.log(f"{told.message}; trying again{when}", "warning")
         step.error = self._redact(told.message)
         step.attempt += 1
         await self._recorder.change(live, [step], {}, kind="step")
-        await asyncio.sleep(wait * self._backoff)
+        await asyncio.sleep(wait)
 
 
 def _asked_to_stop(live: Live) -> bool:
@@ -277,12 +286,6 @@ def _mark_interrupted(live: Live) -> None:
 def _has(step: Step[Any], verb: str) -> bool:
     """Whether a step defines a verb itself."""
     return getattr(type(step), verb) is not getattr(Step, verb)
-
-
-def _passes(error: BaseException) -> bool:
-    return isinstance(error, Retry | TimeoutError) or (
-        isinstance(error, LivChatError) and error.transient
-    )
 
 
 def _told(error: BaseException) -> LivChatError:

@@ -85,7 +85,9 @@ class Step(Generic[L_contra]):
     deadline: ClassVar[float] = 900.0
     """Seconds after which an attempt is given up."""
     attempts: ClassVar[int] = 4
-    """How often it is tried when it fails for a passing reason."""
+    """How often it is tried at least when it fails for a passing reason."""
+    outage: ClassVar[float] = 300.0
+    """Seconds for which it goes on being tried when it fails for a passing reason."""
     recovery: ClassVar[Recovery] = Recovery.LOOK
 
     @property

@@ -35,9 +35,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+ENDPOINT = "https://api.hetzner.cloud/v1"
 THREADS = 8
-CALL_DEADLINE = 120.0
-"""Seconds for one call, its retries and its wait for a thread included."""
+CALLS_IN_ONE = 4
+"""How many time-outs one call may take, its retries and its wait for a thread included."""
 GONE_WITHIN = 300.0
 """Seconds in which something that is deleted must be gone."""
 FRESH = 60.0
@@ -52,16 +53,18 @@ class Hetzner:
     def __init__(
         self,
         token: SecretStr,
-        endpoint: str = "https://api.hetzner.cloud/v1",
+        endpoint: str = ENDPOINT,
         name: str = "hetzner",
         *,
         poll: float = 0.2,
+        timeout: float = 30.0,
     ) -> None:
         self._token = token
         self._endpoint = endpoint
         self._name = name
         self._poll = poll
-        self._pool = CallPool(name, THREADS, CALL_DEADLINE)
+        self._timeout = timeout
+        self._pool = CallPool(name, THREADS, CALLS_IN_ONE * timeout)
         self._own = threading.local()
         self._watch = ActionWatch(self._actions)
         self._ahead: float | None = None
@@ -233,7 +236,9 @@ class Hetzner:
         try:
             if not hasattr(self._own, "calls"):
                 token = self._token.get_secret_value()
-                self._own.calls = Calls(token, self._endpoint, __version__, self._timed)
+                self._own.calls = Calls(
+                    token, self._endpoint, __version__, self._timed, self._timeout
+                )
             return call(self._own.calls)
         except EXPECTED as error:
             raise explain(error, doing) from error

@@ -19,8 +19,8 @@ from livchatd.providers import hetzner_read as read
 from livchatd.providers import hetzner_things as things
 from livchatd.providers.base import Address, Machine, MachineOrder, Ordered, Thing, ThingKind
 
-TIMEOUT = (5.0, 30.0)
-"""Seconds to connect and between bytes; the library's own default is to wait for ever."""
+CONNECTING = 6.0
+"""Connecting has this part of the time that an answer has."""
 RETRIES = 2
 LONGEST_RETRY = 4.0
 
@@ -29,14 +29,20 @@ class Calls:
     """One thread's client. Errors are hcloud's and requests' own."""
 
     def __init__(
-        self, token: str, endpoint: str, version: str, timed: Callable[[float], None]
+        self,
+        token: str,
+        endpoint: str,
+        version: str,
+        timed: Callable[[float], None],
+        timeout: float,
     ) -> None:
         self._client = Client(
             token,
             api_endpoint=endpoint,
             application_name="livchat-setup",
             application_version=version,
-            timeout=TIMEOUT,
+            # The library's own default is to wait for ever.
+            timeout=(max(timeout / CONNECTING, 1.0), timeout),
         )
         # The library tries five times with pauses of up to a minute, in which a cancelled job
         # cannot end; the steps try again by themselves. There is no parameter for it.

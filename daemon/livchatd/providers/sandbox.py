@@ -61,10 +61,12 @@ class Sandbox:
         runs: Callable[[], Awaitable[bool]],
         *,
         poll: float = 0.05,
+        timeout: float = 30.0,
     ) -> None:
         self._start = start
         self._runs = runs
         self._poll = poll
+        self._timeout = timeout
         self._starting = asyncio.Lock()
         self._address: SandboxAddress | None = None
         self._hetzner: Hetzner | None = None
@@ -198,7 +200,11 @@ class Sandbox:
                     await self._forget()
                     self._address = address
                     self._hetzner = Hetzner(
-                        SecretStr(address.token), address.hetzner, self.name, poll=self._poll
+                        SecretStr(address.token),
+                        address.hetzner,
+                        self.name,
+                        poll=self._poll,
+                        timeout=self._timeout,
                     )
             return self._address or address
 

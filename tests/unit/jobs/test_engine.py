@@ -17,6 +17,7 @@ from livchat.errors import (
     NotFound,
     ProviderError,
     ProviderUnavailable,
+    RateLimited,
 )
 from livchat.wire.jobs import Job, apply
 from livchatd.jobs.claims import Claim
@@ -128,10 +129,41 @@ async def test_a_passing_fault_is_tried_again_and_seen_as_attempts(engine, world
 
 
 async def test_a_fault_that_does_not_pass_is_given_up(engine, world):
-    world.errors["a"] = [ProviderUnavailable("busy") for _ in range(9)]
+    world.errors["a"] = [ProviderUnavailable("busy") for _ in range(9999)]
     job = await engine.wait(await begin(engine, order("a")), 10)
     assert (job["status"], job["error_code"]) == ("failed", "provider_unavailable")
-    assert job["steps"][0]["attempt"] == 4
+    # Longer than four tries take: an outage of minutes is sat out, here a thousandth of it.
+    assert job["steps"][0]["attempt"] > 4
+
+
+async def test_an_outage_is_sat_out_with_its_reason_shown(engine, world):
+    world.errors["a"] = [ProviderUnavailable("the cloud is away") for _ in range(8)]
+    job_id = await begin(engine, order("a"))
+    job = await engine.wait(job_id, 10)
+    assert (job["status"], job["steps"][0]["attempt"]) == ("completed", 9)
+    assert job["steps"][0]["error"] is None
+    assert sum("the cloud is away" in line["message"] for line in job["logs"]) == 8
+
+
+async def test_an_outage_during_an_undo_is_sat_out_too(engine, world):
+    world.errors["b"] = [ProviderError("sold out")]
+    world.errors["undo a"] = [ProviderUnavailable("the cloud is away") for _ in range(8)]
+    lanes = {"a": "server", "b": "server"}
+    job = await engine.wait(await begin(engine, order("a b", lanes=lanes)), 10)
+    assert (job["status"], job["left_behind"]) == ("failed", [])
+    assert world.there == set()
+
+
+async def test_a_cancel_ends_the_pause_between_two_tries(engine, world):
+    told = RateLimited("slow down", details={"retry_after": 300})
+    world.errors["b"] = [told]
+    job_id = await begin(engine, order("a b"))
+    async with asyncio.timeout(10):
+        while "slow down" not in str(engine.job(job_id)["steps"]):
+            await asyncio.sleep(0.01)
+    await engine.cancel(job_id)
+    job = await engine.wait(job_id, 10)
+    assert (job["status"], job["rollback"]) == ("cancelled", "clean")
 
 
 async def test_a_fault_of_our_own_ends_the_job_and_is_not_shown_raw(engine, world):
