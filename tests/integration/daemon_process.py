@@ -142,13 +142,14 @@ class DaemonProcess:
                 return job
         raise AssertionError(f"{job_id} has not ended in {seconds} s: {job}")
 
-    def sandbox(self, path: str, method: str = "GET") -> dict[str, Any]:
+    def sandbox(self, path: str, method: str = "GET", body: Any = None) -> dict[str, Any]:
         """What the sandbox's control API answers."""
         told = json.loads((self.home / "state" / "sandbox" / "sandbox.json").read_text())
         connection = http.client.HTTPConnection(told["control"].removeprefix("http://"), timeout=10)
         headers = {"Authorization": f"Bearer {told['token']}"}
         try:
-            connection.request(method, f"/control/{path}", headers=headers)
+            sent = None if body is None else json.dumps(body)
+            connection.request(method, f"/control/{path}", body=sent, headers=headers)
             found: dict[str, Any] = json.loads(connection.getresponse().read())
             return found
         finally:
