@@ -1,9 +1,10 @@
 """Every call that `up n8n` and the deletions make, under every fault that it can have.
 
-One command: `python benchmarks/faults.py [--quick] [--only PATTERN] [--seed N]`. The calls are those
-of a clean run. Each cell is a command in the sandbox of which one call fails: it must end completed,
-or failed with the right code, a hint and a re-run that works; what exists must be what the inventory
-says, and nothing after a deletion. Prints the matrix; ends with 1 if anything is broken.
+One command: `python benchmarks/faults.py [--quick] [--only PATTERN] [--seed N]`. The calls are
+those of a clean run. Each cell is a command in the sandbox of which one call fails: it must end
+completed, or failed with the right code, a hint and a re-run that works; what exists must be what
+the inventory says, and nothing after a deletion. Prints the matrix; ends with 1 if anything is
+broken.
 """
 
 from __future__ import annotations
@@ -40,10 +41,18 @@ class Matrix:
     outcomes: list[Outcome] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def take(self) -> dict[str, Cell]:
-        """The cells of one life: at most one for each command."""
+    def take(self, *, fresh: bool) -> dict[str, Cell]:
+        """The cells of one life, in a fresh daemon or not: at most one for each command."""
         with self.lock:
-            return {name: found.pop() for name, found in self.waiting.items() if found}
+            chosen = {}
+            for name, found in self.waiting.items():
+                fitting = [cell for cell in found if cell.fresh == fresh] or (
+                    found if fresh else []
+                )
+                if fitting:
+                    chosen[name] = fitting[-1]
+                    found.remove(fitting[-1])
+            return chosen
 
     def add(self, outcomes: list[Outcome]) -> None:
         """Note what came of a life."""
@@ -81,11 +90,11 @@ def recorded(folder: Path) -> list[Cell]:
 def work(matrix: Matrix, folder: Path, seed: int) -> None:
     """Live lives until no cell is left; after a broken one in a fresh home."""
     number = 0
-    while chosen := matrix.take():
+    while chosen := matrix.take(fresh=True):
         number += 1
         with running(prepared(folder / str(number))) as daemon:
             while chosen and _lived(matrix, daemon, chosen, seed):
-                chosen = matrix.take()
+                chosen = matrix.take(fresh=False)
 
 
 def _lived(matrix: Matrix, daemon: DaemonProcess, chosen: dict[str, Cell], seed: int) -> bool:
@@ -158,8 +167,10 @@ def summary(outcomes: list[Outcome]) -> list[str]:
             for each in broken
             for words in each.broken
         ),
-        f"cells {len(outcomes)}, completed {well}, failed with code and re-run {len(failed)}, "
-        + f"not met {len(unmet)}, broken {len(broken)}",
+        (
+            f"cells {len(outcomes)}, completed {well}, failed with code and re-run {len(failed)}, "
+            f"not met {len(unmet)}, broken {len(broken)}"
+        ),
     ]
 
 

@@ -135,7 +135,8 @@ class Runner:
         step.error = self._redact(told.message)
         if first:
             live.error = f"{step.title}: {step.error}"
-            live.error_code, live.hint = told.code, told.hint
+            live.error_code = told.code
+            live.hint = told.hint or f"livchat job retry {live.job_id}"
         if not isinstance(error, LivChatError | Retry | TimeoutError):
             logger.error("job %s, step %s", live.job_id, step.title, exc_info=error)
 

@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import SecretStr
 
 from livchat import __version__
-from livchat.errors import Conflict, Invalid, ProviderUnavailable, TimedOut
+from livchat.errors import (
+    Conflict,
+    Invalid,
+    NotFound,
+    ProviderError,
+    ProviderUnavailable,
+    TimedOut,
+)
 from livchat.wire.providers import Image, Location, ServerType
 from livchatd.providers.base import (
     ActionState,
@@ -135,7 +142,12 @@ class Hetzner:
 
     async def delete_key(self, labels: Mapping[str, str]) -> None:
         """Delete the SSH keys that carry all these labels."""
-        await self._ask("delete the SSH key", lambda calls: calls.delete_keys(labels))
+        doing = "delete the SSH key"
+
+        async def gone() -> bool:
+            return await self._ask(doing, lambda calls: calls.delete_keys(labels))
+
+        await self._until(gone, doing)
 
     async def find_machine(self, labels: Mapping[str, str]) -> Machine | None:
         """The machine that carries all these labels, or None."""
@@ -158,15 +170,21 @@ class Hetzner:
     async def delete_machine(self, machine_id: str, labels: Mapping[str, str]) -> None:
         """Delete it and wait until it is gone, also while another action is still at work on it."""
         doing = f"delete machine {machine_id}"
-        asked = False
+        asked: str | None = None
 
         async def gone() -> bool:
             nonlocal asked
-            if not asked:
+            if asked is None:
                 await self._must_be_ours("machine", machine_id, labels)
-                await self._ask(doing, lambda calls: calls.delete_machine(int(machine_id)))
-                asked = True
-            return await self.machine(machine_id) is None
+                asked = await self._ask(doing, lambda calls: calls.delete_machine(int(machine_id)))
+            if await self.machine(machine_id) is None:
+                return True
+            if asked is not None and (error := await self._failure(asked)):
+                raise ProviderError(
+                    f"{doing}: hetzner took the order and then did not: {error}",
+                    hint="look at it: https://console.hetzner.cloud",
+                )
+            return False
 
         await self._until(gone, doing)
 
@@ -221,6 +239,13 @@ class Hetzner:
             hint="delete it in the provider's console if it is yours, then: livchat doctor",
             details={"kind": kind, "id": thing_id, "labels": dict(found.labels)},
         )
+
+    async def _failure(self, action: str) -> str | None:
+        """Why an action failed, if it did; one that is forgotten has ended."""
+        try:
+            return (await self.actions((action,))).error
+        except NotFound:
+            return None
 
     async def _actions(self, ids: Sequence[str]) -> list[Mapping[str, Any]]:
         return await self._ask("look at the actions", lambda calls: calls.actions(ids))

@@ -110,7 +110,9 @@ class Calls:
         except APIException as error:
             if error.code != "not_found":
                 raise
-        return True
+            return True
+        # Its answer has no content that would tell it from a proxy's page: the next look does.
+        return False
 
     def find_key(self, fingerprint: str) -> str | None:
         """The id of a key by its MD5 fingerprint."""
@@ -122,10 +124,12 @@ class Calls:
         made = self._client.ssh_keys.create(name=name, public_key=public_key, labels=dict(labels))
         return str(made.id)
 
-    def delete_keys(self, labels: Mapping[str, str]) -> None:
-        """Delete the keys with these labels."""
-        for key in self._client.ssh_keys.get_all(label_selector=_selector(labels)):
+    def delete_keys(self, labels: Mapping[str, str]) -> bool:
+        """Delete the keys with these labels. Whether there was none left to delete."""
+        found = self._client.ssh_keys.get_all(label_selector=_selector(labels))
+        for key in found:
             self.delete_key(int(key.id or 0))
+        return not found
 
     def delete_key(self, key_id: int) -> None:
         """Delete a key; one that is gone already is fine."""
@@ -181,13 +185,14 @@ class Calls:
         )
         return list(answer["actions"])
 
-    def delete_machine(self, machine_id: int) -> None:
-        """Ask for its deletion; one that is gone already is fine."""
+    def delete_machine(self, machine_id: int) -> str | None:
+        """Ask for its deletion: the action to wait for, or None if it is gone already."""
         try:
-            self._client.servers.delete(Server(id=machine_id))
+            return str(self._client.servers.delete(Server(id=machine_id)).id)
         except APIException as error:
             if error.code != "not_found":
                 raise
+        return None
 
 
 def _selector(labels: Mapping[str, str]) -> str:

@@ -23,6 +23,7 @@ from livchat.errors import (
 
 _HINT = "livchat config provider hetzner"
 _TYPES = "livchat provider types"
+_STATUS = "see https://status.hetzner.com, and try again in a moment"
 
 EXPECTED = (
     HCloudException,
@@ -43,25 +44,33 @@ def explain(error: Exception, doing: str) -> LivChatError:
     if isinstance(error, APIException):
         return _refusal(error, doing)
     if isinstance(error, requests.exceptions.Timeout):
-        return ProviderUnavailable(f"hetzner took too long: {doing}")
+        return _away(f"hetzner took too long: {doing}")
     if isinstance(error, requests.exceptions.RequestException):
-        return ProviderUnavailable(f"hetzner cannot be reached: {doing}: {type(error).__name__}")
-    return ProviderUnavailable(f"hetzner gave an answer that cannot be read: {doing}")
+        return _away(f"hetzner cannot be reached: {doing}: {type(error).__name__}")
+    return _away(f"hetzner gave an answer that cannot be read: {doing}")
+
+
+def _away(text: str) -> ProviderUnavailable:
+    return ProviderUnavailable(text, hint=_STATUS)
 
 
 def _refusal(error: APIException, doing: str) -> LivChatError:
     text = f"{doing}: {_line(error.message)}"
     code = str(error.code)
     if code == "invalid_input":
-        return Invalid(text, details={"fields": _fields(error.details)})
+        return Invalid(text, hint=_TYPES, details={"fields": _fields(error.details)})
     if code == "uniqueness_error":
-        return Conflict(text, details={"fields": _fields(error.details)})
+        hint = "delete or rename what has that name: https://console.hetzner.cloud"
+        return Conflict(text, hint=hint, details={"fields": _fields(error.details)})
     if code in _BY_CODE:
         return _with_code(_BY_CODE[code](text), code)
+    if isinstance(error.code, int) and error.code < 400:
+        # A success whose body is no JSON: a page of a proxy, or an answer that broke off.
+        return _away(f"hetzner gave an answer that cannot be read: {doing}")
     if isinstance(error.code, int) and error.code < 500 and error.code not in {408, 429}:
         return ProviderError(f"hetzner refused with {error.code}: {text}")
     if isinstance(error.code, int):
-        return ProviderUnavailable(f"hetzner answered {error.code}: {text}")
+        return _away(f"hetzner answered {error.code}: {text}")
     return _with_code(ProviderError(text), code)
 
 
@@ -83,7 +92,9 @@ _BY_CODE: dict[str, Make] = {
     "protected": lambda text: ProviderError(
         text, hint="take the protection off: https://console.hetzner.cloud"
     ),
-    "rate_limit_exceeded": lambda text: RateLimited(f"hetzner's limit of requests: {text}"),
+    "rate_limit_exceeded": lambda text: RateLimited(
+        f"hetzner's limit of requests: {text}", hint="try again in a moment"
+    ),
     **dict.fromkeys(
         (
             "conflict",
@@ -95,7 +106,7 @@ _BY_CODE: dict[str, Make] = {
             "timeout",
             "maintenance",
         ),
-        ProviderUnavailable,
+        _away,
     ),
 }
 

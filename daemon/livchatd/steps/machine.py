@@ -136,11 +136,14 @@ class CreateMachine(Step[MachineLearnt]):
         )
         try:
             ordered = await self.tools.provider(self.order.provider).order(order)
-        except Conflict as taken:
-            # The answer to our own order may have been lost.
+        except (Conflict, ProviderError) as refused:
+            # The answer to our own order may have been lost: then its name is taken, or its
+            # address assigned, whichever is looked at first there.
             found = await self._find(run)
+            if found is None and isinstance(refused, Conflict):
+                raise await named(self.tools, self.order.provider, name, refused) from refused
             if found is None:
-                raise await named(self.tools, self.order.provider, name, taken) from taken
+                raise
             await self._adopt(run, found)
             return
         learnt.machine_id, learnt.actions = ordered.machine_id, list(ordered.actions)
