@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -184,15 +185,14 @@ class CloudflareDns:
 
     async def delete(self, zone_id: str, record_id: str) -> None:
         """Delete a record; one that is gone already is fine."""
-        try:
-            await self._ask(
-                f"delete record {record_id}",
-                lambda client: client.dns.records.with_raw_response.delete(
-                    record_id, zone_id=zone_id
-                ),
-            )
-        except NotFound:
-            return
+
+        async def call(client: AsyncCloudflare) -> None:
+            records = client.dns.records.with_raw_response
+            # A proxy's page with 200 is no deletion: only the envelope says that it is done.
+            await _result(await records.delete(record_id, zone_id=zone_id))
+
+        with contextlib.suppress(NotFound):
+            await self._ask(f"delete record {record_id}", call)
 
     async def close(self) -> None:
         """Close the connection."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cloudflare import APIConnectionError, APIError, APIStatusError, APITimeoutError
 
 from livchat.errors import (
@@ -19,6 +21,7 @@ EXPECTED = (APIError, AttributeError, KeyError, TypeError, ValueError)
 """What a call may raise: the library's errors, and what it stumbles over in a wrong answer."""
 
 _HINT = "livchat config cloudflare"
+_STATUS = "see https://www.cloudflarestatus.com, and try again in a moment"
 _CREDENTIAL = frozenset({1000, 6003, 6111, 9103, 9106, 9109, 10000})
 _EXISTS = frozenset({81053, 81057, 81058})
 _GONE = frozenset({81044})
@@ -28,22 +31,28 @@ _CONTENT = frozenset({1004, 9005, 9020, 9021})
 def explain(error: Exception, doing: str) -> LivChatError:
     """The error of one call; `doing` says what was tried, in a few words."""
     if isinstance(error, APITimeoutError):
-        return ProviderUnavailable(f"cloudflare took too long: {doing}")
+        return _away(f"cloudflare took too long: {doing}")
     if isinstance(error, APIConnectionError):
-        return ProviderUnavailable(f"cloudflare cannot be reached: {doing}")
+        return _away(f"cloudflare cannot be reached: {doing}")
     if isinstance(error, APIStatusError):
         return _refusal(error, doing)
-    return ProviderUnavailable(f"cloudflare gave an answer that cannot be read: {doing}")
+    return _away(f"cloudflare gave an answer that cannot be read: {doing}")
+
+
+def _away(text: str) -> ProviderUnavailable:
+    return ProviderUnavailable(text, hint=_STATUS)
 
 
 def _refusal(error: APIStatusError, doing: str) -> LivChatError:
     codes = _codes(error)
     text = f"{doing}: {_reason(error)}"
-    details = {"codes": sorted(codes), "http_status": error.status_code}
+    details: dict[str, Any] = {"codes": sorted(codes), "http_status": error.status_code}
     if error.status_code == 429:
-        return RateLimited(f"cloudflare's limit of requests: {text}", details=details)
+        details["retry_after"] = _wait(error)
+        hint = "try again in a few minutes"
+        return RateLimited(f"cloudflare's limit of requests: {text}", hint=hint, details=details)
     if error.status_code >= 500:
-        return ProviderUnavailable(f"cloudflare answered {error.status_code}: {text}")
+        return _away(f"cloudflare answered {error.status_code}: {text}")
     if error.status_code in {401, 403} or codes & _CREDENTIAL:
         return Unauthorized(
             f"cloudflare refuses the credential: {text}", hint=_HINT, details=details
@@ -55,6 +64,12 @@ def _refusal(error: APIStatusError, doing: str) -> LivChatError:
     if codes & _CONTENT:
         return Invalid(text, details={**details, "fields": []})
     return ProviderError(f"cloudflare refused: {text}", details=details)
+
+
+def _wait(error: APIStatusError) -> float | None:
+    """Seconds for which it will go on refusing, as it says."""
+    told = error.response.headers.get("retry-after", "")
+    return float(told) if told.isdecimal() else None
 
 
 def _codes(error: APIStatusError) -> set[int]:

@@ -68,10 +68,12 @@ async def undo(
             continue
         run = StepRun(live, step, recorder, redact)
         inside = [s for s in did if step.key in _around(live, s)]
-        if step.key in undoable and not live.force and await _undo_one(live, step, run, patience):
-            undone = True
-            await _gone(live, recorder, step, inside)
-            continue
+        if step.key in undoable and not live.force:
+            if await _undo_one(live, step, run, patience):
+                undone = True
+                await _gone(live, recorder, step, inside)
+                continue
+            await _half_undone(live, recorder, step)
         left[step.key] = _leaves(live, step, run)
         if step.key in undoable:
             left.update((s.key, _leaves(live, s, run)) for s in inside)
@@ -170,6 +172,13 @@ async def _gone(live: Live, recorder: Recorder, step: LiveStep, inside: list[Liv
         one.status = StepStatus.UNDONE
         one.completed_at = now()
     await recorder.change(live, [*inside, step], {}, kind="step")
+
+
+async def _half_undone(live: Live, recorder: Recorder, step: LiveStep) -> None:
+    """Part of it may be gone: a retry must not take it for done."""
+    step.status = StepStatus.FAILED
+    step.error = step.error or "it could not be undone"
+    await recorder.change(live, [step], {}, kind="step")
 
 
 def _around(live: Live, step: LiveStep) -> set[str]:

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from livchat.errors import Conflict, Forbidden, Invalid, NotFound, ProviderError, Unauthorized
+from livchat.wire.apps import AppStatus
 from livchat.wire.servers import CreateServer, Domain, ServerStatus
 from livchat.wire.up import Plan, PricedType
 from livchatd.catalog.catalog import Catalog
@@ -188,7 +189,8 @@ def app_orders(
     strange = sorted(set(config) - set(wanted))
     if strange:
         raise Invalid.field("config", f"{strange[0]} is not among the apps that are asked for")
-    installed = list(house.installed)
+    # One that failed, or is going, is nothing to build on: it is deployed anew.
+    installed = [name for name, app in house.installed.items() if app.status is AppStatus.RUNNING]
     names = resolve(catalog, wanted, installed)
     orders = []
     secrets: dict[str, dict[str, str]] = {}
