@@ -132,25 +132,22 @@ class PortainerApi:
         """Create the stack, or update it in place; `env` replaces what was there."""
         pairs = [{"name": key, "value": value} for key, value in (env or {}).items()]
         found = await self._find(name)
-        if found is not None:
-            body = {
-                "StackFileContent": compose,
-                "Env": pairs,
-                "Prune": True,
-                "RepullImageAndRedeploy": False,
-            }
-            where = f"/api/stacks/{found.stack.id}?endpointId={found.endpoint}"
-            return await self._ask("PUT", where, _stack, json=body)
-        endpoint = await self.endpoint()
+        if found is None:
+            try:
+                return await self._create(name, compose, pairs)
+            except Conflict:
+                # Made in between, or by a request of ours whose answer was lost.
+                found = await self._find(name)
+                if found is None:
+                    raise
         body = {
-            "Name": name,
-            "SwarmID": await self._swarm(endpoint),
             "StackFileContent": compose,
             "Env": pairs,
-            "FromAppTemplate": False,
+            "Prune": True,
+            "RepullImageAndRedeploy": False,
         }
-        where = f"/api/stacks/create/swarm/string?endpointId={endpoint}"
-        return await self._ask("POST", where, _stack, json=body)
+        where = f"/api/stacks/{found.stack.id}?endpointId={found.endpoint}"
+        return await self._ask("PUT", where, _stack, json=body)
 
     async def delete(self, name: str) -> None:
         """Remove a stack and wait until it is gone; one that is gone already is fine."""
@@ -167,6 +164,18 @@ class PortainerApi:
         session, self._session = self._session, None
         if session is not None:
             await session.close()
+
+    async def _create(self, name: str, compose: str, pairs: list[dict[str, str]]) -> Stack:
+        endpoint = await self.endpoint()
+        body = {
+            "Name": name,
+            "SwarmID": await self._swarm(endpoint),
+            "StackFileContent": compose,
+            "Env": pairs,
+            "FromAppTemplate": False,
+        }
+        where = f"/api/stacks/create/swarm/string?endpointId={endpoint}"
+        return await self._ask("POST", where, _stack, json=body)
 
     async def _local(self) -> int | None:
         return await self._ask(

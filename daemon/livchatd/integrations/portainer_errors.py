@@ -10,8 +10,11 @@ from livchat.errors import (
     NotFound,
     ProviderError,
     ProviderUnavailable,
+    RateLimited,
     Unauthorized,
 )
+
+_IN_PROGRESS = "already in progress"
 
 
 def refusal(status: int, text: str, doing: str) -> LivChatError:
@@ -31,7 +34,10 @@ def refusal(status: int, text: str, doing: str) -> LivChatError:
             hint="livchat secret list",
             details=details,
         )
-    if status == 429 or status >= 500:
+    if status == 403 and doing.endswith("/api/auth"):
+        # More than ten logins in a second: nobody may log in for a while, with whatever password.
+        return RateLimited(f"portainer takes no logins for a while: {reason}", details=details)
+    if status == 429 or status >= 500 or (status == 409 and _IN_PROGRESS in reason):
         return ProviderUnavailable(message, details=details)
     kind = {404: NotFound, 409: Conflict}.get(status, ProviderError)
     return kind(message, details=details)
