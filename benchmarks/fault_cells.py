@@ -52,8 +52,10 @@ CODES: dict[str, set[str]] = {
 """The codes with which a job may fail under a fault that does not pass; all others are AWAY."""
 LAST = {"lost", "unavailable"}
 """Faults that also come at the last call of a route."""
-ALWAYS = {"unavailable", "refused", "reset"}
+ALWAYS = {"unavailable", "refused"}
 """Passing faults that also come at every call, until they are cleared."""
+WAITED_FOR = {"up: portainer GET /system/status", "up: ssh connect", "up: ssh true"}
+"""What a step waits for by itself, for minutes: at every call, its failure would take as long."""
 COST = ("server ", "address ", "the key of ", "key ")
 REMEMBERED = {"GET /server_types", "GET /images", "GET /pricing", "GET /locations"}
 """Hetzner's calls whose answers the daemon keeps for a minute: only a fresh one makes them."""
@@ -114,7 +116,8 @@ def cells(command: str, calls: Calls) -> Iterator[Cell]:
             places = ["first"] if kind.passes or fault == "command_fails" else ["always"]
             if kind.passes and fault in LAST and count > 1:
                 places.append("last")
-            if kind.passes and fault in ALWAYS and (fault != "reset" or service == "ssh"):
+            waited = f"{command}: {name}" in WAITED_FOR
+            if kind.passes and fault in ALWAYS and not waited:
                 places.append("always")
             for place in places:
                 yield Cell(command, service, route, fault, place, count)

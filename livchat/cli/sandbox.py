@@ -1,10 +1,10 @@
-"""The sandbox: livchat sandbox status, reset."""
+"""The sandbox: livchat sandbox status, reset, faults."""
 
 from __future__ import annotations
 
 import http.client
 import json
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
@@ -13,7 +13,7 @@ from livchat.cli import ask, options
 from livchat.cli.connect import connect
 from livchat.cli.follow import follow
 from livchat.client import Client
-from livchat.errors import LivChatError, ProviderUnavailable
+from livchat.errors import Invalid, LivChatError, ProviderUnavailable
 from livchat.output import offers, show
 from livchat.output.show import Format
 from livchat.output.words import say
@@ -76,6 +76,56 @@ def reset(yes: options.Yes = False, output: options.Output = Format.HUMAN) -> No
     show.result({"success": True, "deleted": names}, output, human=lambda _: [say("sandbox_empty")])
 
 
+@cli.command()
+def faults(
+    rules: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SERVICE:ROUTE:FAULT[:TIMES]", help="What is to fail, and how."),
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="No faults any more.")] = False,
+    output: options.Output = Format.HUMAN,
+) -> None:
+    """Rehearse a bad day: let calls to the sandbox fail; alone, list the faults that there are.
+
+    ROUTE may hold *; TIMES is a number (1 if not given) or `always`.
+
+    Example: livchat sandbox faults "hetzner:POST /servers:resource_unavailable:always"
+    """
+    wanted = [_rule(text) for text in rules or []]
+    address = _address()
+    if address is None:
+        raise ProviderUnavailable(
+            say("no_sandbox"), hint="livchat provider types --provider sandbox"
+        )
+    path = "/control/faults"
+    if clear:
+        _ask(address, "DELETE", path)
+    found = _ask(address, "PUT", path, {"faults": wanted}) if wanted else _ask(address, "GET", path)
+    if found is None:
+        raise ProviderUnavailable(say("sandbox_down"), hint="livchat sandbox status")
+    show.result(found, output, human=offers.faults)
+
+
+def _rule(text: str) -> Json:
+    """The rule in `service:route:fault[:times]`; a route may hold colons."""
+    parts = text.split(":")
+    times = (
+        parts.pop() if len(parts) > 3 and (parts[-1] == "always" or parts[-1].isdigit()) else "1"
+    )
+    if len(parts) < 3:
+        raise Invalid.field(
+            "RULE",
+            f"{text!r} is not of the form SERVICE:ROUTE:FAULT[:TIMES]",
+            hint="livchat sandbox faults",
+        )
+    return {
+        "service": parts[0],
+        "route": ":".join(parts[1:-1]),
+        "fault": parts[-1],
+        "times": None if times == "always" else int(times),
+    }
+
+
 def _servers(client: Client) -> list[str]:
     servers = client.servers()["servers"]
     return [name for name, server in servers.items() if server["provider"] == "sandbox"]
@@ -95,12 +145,14 @@ def _address() -> Json | None:
     return found
 
 
-def _ask(address: Json, method: str, path: str) -> Json | None:
+def _ask(address: Json, method: str, path: str, body: Json | None = None) -> Json | None:
     """What the sandbox answers; None where it does not run."""
     parts = urlsplit(address["control"])
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=15)
     try:
-        connection.request(method, path, headers={"Authorization": f"Bearer {address['token']}"})
+        headers = {"Authorization": f"Bearer {address['token']}"}
+        sent = None if body is None else json.dumps(body)
+        connection.request(method, path, body=sent, headers=headers)
         response = connection.getresponse()
         data = response.read()
     except ConnectionRefusedError:
@@ -109,6 +161,8 @@ def _ask(address: Json, method: str, path: str) -> Json | None:
         raise ProviderUnavailable(f"the sandbox does not answer: {error}") from error
     finally:
         connection.close()
+    if response.status == http.client.UNPROCESSABLE_ENTITY:
+        raise Invalid(json.loads(data)["error"], hint="livchat sandbox faults")
     if response.status >= http.client.BAD_REQUEST:
         raise ProviderUnavailable(f"the sandbox answered {response.status}")
     found: Json = json.loads(data) if data else {}

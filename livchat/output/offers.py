@@ -112,6 +112,20 @@ def sandbox(found: Json) -> Iterator[str]:
             )
 
 
+def faults(found: Json) -> Iterator[str]:
+    """The faults at work with how often each came; without any, those that there are."""
+    rules = found.get("faults") or []
+    if rules:
+        rows = [
+            (r["service"], r["route"], r["fault"], r["times"] or "always", r["fired"])
+            for r in rules
+        ]
+        yield from columns(("SERVICE", "ROUTE", "FAULT", "TIMES", "CAME"), rows)
+        return
+    rows = [(k["service"], k["fault"], k["words"]) for k in found.get("known") or []]
+    yield from columns(("SERVICE", "FAULT", "WHAT HAPPENS"), rows)
+
+
 def _against(taken: Json, offer: Json) -> str:
     """What could not be had, and what is taken for it costs more or less."""
     return f"{_named(offer)} ({_difference(taken, offer)})"
