@@ -122,8 +122,8 @@ def faults(found: Json) -> Iterator[str]:
         ]
         yield from columns(("SERVICE", "ROUTE", "FAULT", "TIMES", "CAME"), rows)
         return
-    rows = [(k["service"], k["fault"], k["words"]) for k in found.get("known") or []]
-    yield from columns(("SERVICE", "FAULT", "WHAT HAPPENS"), rows)
+    known = [(k["service"], k["fault"], k["words"]) for k in found.get("known") or []]
+    yield from columns(("SERVICE", "FAULT", "WHAT HAPPENS"), known)
 
 
 def _against(taken: Json, offer: Json) -> str:
