@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -123,14 +123,18 @@ def cells(command: str, calls: Calls) -> Iterator[Cell]:
                 yield Cell(command, service, route, fault, place, count)
 
 
+def wake(daemon: DaemonProcess) -> None:
+    """Start the sandbox by a question whose answer, kept for a minute, is of use to no command."""
+    daemon.request("GET", "/api/providers/locations?provider=sandbox")
+
+
 class Lives:
     """One daemon with its sandbox, in which one life after the other is lived."""
 
     def __init__(self, daemon: DaemonProcess, chance: random.Random) -> None:
         self._daemon = daemon
         self._chance = chance
-        # The first question starts the sandbox; what its answer tells is of no use to any command.
-        daemon.request("GET", "/api/providers/locations?provider=sandbox")
+        wake(daemon)
 
     def record(self) -> dict[str, Calls]:
         """The calls of each command of a clean life, by service and route."""
@@ -242,6 +246,3 @@ class Lives:
             bill = self._daemon.sandbox("status")["bill_monthly"]
             found += [f"the bill is {bill}"] if bill != "0.00" else []
         return found
-
-
-Report = Callable[[Outcome], None]

@@ -30,6 +30,10 @@ _MADE = "POST /(servers|primary_ips|ssh_keys)"
 _CALLS = "(?!connect$).*"
 """All but the making of a connection."""
 
+_WRITES = (
+    "(install|fallocate|mkswap|systemd-run .*|docker (stack deploy|[a-z]+ (create|init)|exec))"
+)
+
 _NETWORK = {
     "timeout_before": Fault("no answer ever comes, and nothing is done"),
     "timeout_after": Fault("it is done, and the answer never comes"),
@@ -95,7 +99,7 @@ FAULTS: dict[str, dict[str, Fault]] = {
         "host_key_changed": Fault("another host key is shown", "connect", passes=False),
         "auth_refused": Fault("our key is not let in", "connect", passes=False),
         "command_fails": Fault("the command ends with 1", _CALLS, passes=False),
-        "disk_full": Fault("the command ends for want of room", _CALLS, passes=False),
+        "disk_full": Fault("the command ends for want of room", _WRITES, passes=False),
         "apt_lock": Fault(
             "another program holds apt's lock for longer than apt waits", "systemd-run apt-get .*"
         ),
