@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from livchat.errors import Conflict, NotFound, ProviderError, ProviderUnavailable
+from livchat.errors import NotFound, ProviderError, ProviderUnavailable
 from livchatd.integrations.portainer import Portainer, PortainerApi, StackState
 
 PASSWORD = "correct horse battery"
@@ -199,11 +199,11 @@ async def test_a_deployment_that_went_wrong_tells_its_last_error(
     assert (found.state, found.message) == (StackState.ERROR, "no such image")
 
 
-async def test_an_update_while_it_deploys_is_a_conflict_with_portainers_words(
+async def test_an_update_while_it_deploys_passes_and_says_so_in_portainers_words(
     portainer: Portainer,
 ) -> None:
     await portainer.deploy("n8n", COMPOSE)
-    with pytest.raises(Conflict, match="Stack deployment is already in progress"):
+    with pytest.raises(ProviderUnavailable, match="Stack deployment is already in progress"):
         await portainer.deploy("n8n", COMPOSE)
 
 

@@ -86,7 +86,7 @@ FAULTS: dict[str, dict[str, Fault]] = {
     "portainer": {
         **{name: replace(fault, only=_CALLS) for name, fault in _NETWORK.items()},
         "dead": Fault("it does not run: connections are refused", "connect"),
-        "expired": Fault("401: the session has ended", "(?!connect$|POST /auth$).*"),
+        "expired": Fault("401: the session has ended", "(?!connect$|POST /auth$|GET /system/).*"),
         "throttled": Fault("403: too many logins in a second", "POST /auth"),
         "conflict": Fault("409: the stack is being deployed", "(POST|PUT|DELETE) /stacks.*"),
     },

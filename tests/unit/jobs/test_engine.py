@@ -220,6 +220,20 @@ async def test_what_is_inside_a_lane_that_is_undone_is_done_again_by_a_retry(eng
     assert (job["status"], world.there) == ("completed", {"m", "x", "b"})
 
 
+async def test_what_was_half_undone_is_not_taken_for_done_by_a_retry(engine, world):
+    world.errors["b"] = [ProviderError("sold out")]
+    world.errors["undo a"] = [ProviderError("the token is refused")]
+    lanes = {"a": "server", "b": "server"}
+    first = await begin(engine, order("a b", lanes=lanes))
+    job = await engine.wait(first, 10)
+    assert (job["steps"][0]["status"], job["left_behind"]) == ("failed", ["a"])
+    # The undo may have taken away what it then failed over.
+    world.there.discard("a")
+    again = await engine.retry(first)
+    assert (await engine.wait(again.job_id, 10))["status"] == "completed"
+    assert world.there == {"a", "b"}
+
+
 async def test_what_was_skipped_is_looked_at_again_by_a_retry(engine, world):
     world.there.add("a")
     world.errors["b"] = [ProviderError("no")]
