@@ -18,6 +18,7 @@ import tempfile
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from time import monotonic
 
@@ -35,16 +36,19 @@ QUICK = 60
 
 @dataclass
 class Matrix:
-    """The cells to be tried, and what came of those that were."""
+    """The cells to be tried, until when, and what came of those that were."""
 
     waiting: dict[str, list[Cell]]
+    until: float = inf
     outcomes: list[Outcome] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def take(self, *, fresh: bool) -> dict[str, Cell]:
         """The cells of one life, in a fresh daemon or not: at most one for each command."""
         with self.lock:
-            chosen = {}
+            chosen: dict[str, Cell] = {}
+            if monotonic() > self.until:
+                return chosen
             for name, found in self.waiting.items():
                 fitting = [cell for cell in found if cell.fresh == fresh] or (
                     found if fresh else []
@@ -180,6 +184,7 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--quick", action="store_true", help=f"a sample of {QUICK} cells")
     options.add_argument("--only", default="*", help='such as "*hetzner POST*lost*"')
+    options.add_argument("--minutes", type=float, default=inf, help="begin no cell after them")
     options.add_argument("--workers", type=int, default=3, help="daemons at once")
     given = options.parse_args()
     home = Path(tempfile.mkdtemp(prefix="livchat-faults-"))
@@ -189,9 +194,11 @@ def main() -> int:
         for cell in recorded(home / "clean")
         if fnmatch.fnmatchcase(f"{cell.row} {cell.column}", given.only)
     ]
-    matrix = Matrix(sampled(every, QUICK if given.quick else None, given.seed))
+    chosen = sampled(every, QUICK if given.quick else None, given.seed)
+    matrix = Matrix(chosen, began + 60 * given.minutes)
     run(matrix, home, given.seed, given.workers)
     print("\n".join(table(matrix.outcomes) + summary(matrix.outcomes)))
+    print(f"not tried {sum(map(len, matrix.waiting.values()))}")
     print(f"seed {given.seed}, {monotonic() - began:.0f} s, homes in {home}")
     return 1 if any(outcome.broken for outcome in matrix.outcomes) else 0
 
