@@ -67,6 +67,7 @@ class LogIn(JoiningStep):
     usually: ClassVar[float] = 1.0
     deadline: ClassVar[float] = 1_200.0
     attempts: ClassVar[int] = 3
+    outage: ClassVar[float] = 0.0  # a person waits who may have mistyped the host
     patience: ClassVar[float] = 900.0
 
     @property
