@@ -219,8 +219,9 @@ class PortainerApi:
         try:
             return await self._send(method, path, read, token=token, **body)
         except Unauthorized as error:
-            # Not the caller's credential: it must not be told that its own was refused.
-            raise ProviderError(error.message, details=error.details) from error
+            # Not the caller's credential: it must not be told that its own was refused. One that
+            # was given a moment ago is refused while Portainer restarts, and not for long.
+            raise ProviderUnavailable(error.message, details=error.details) from error
 
     async def _login(self, stale: str | None) -> str:
         """The token; a new one where `stale` is the one at hand."""
