@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import ClassVar
 
-from livchat.errors import NotFound
+from livchat.errors import Invalid, NotFound
 from livchat.wire.apps import AppStatus
 from livchatd.jobs.step import Run, Step
 from livchatd.steps.dns import remove_records
@@ -144,7 +144,7 @@ class PurgeData(RemovalStep):
         try:
             recipe = Recipe(self.tools, place, AppOrder(app_name=name, title=self.order.title))
             databases = await recipe.databases()
-        except NotFound:
+        except (NotFound, Invalid):
             run.log("the catalog has no such app any more: its databases are left", "warning")
             return
         shell = await self.tools.shell(server)
