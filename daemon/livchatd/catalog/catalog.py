@@ -143,10 +143,7 @@ class Catalog:
         for place in sorted(self._own.glob("*/app.yaml")) if self._own else ():
             name = place.parent.name
             try:
-                app = read_app(place)
-                if Category.INFRASTRUCTURE in {app.category, found.get(name, app).category}:
-                    raise Invalid(f"{name}/app.yaml: x-livchat.category: comes with LivChat only")
-                found[name] = app
+                found[name] = _own_app(place, found.get(name))
             except Invalid as error:
                 # One mistake in a file must not take the other apps away.
                 log.warning("%s", error)
@@ -174,6 +171,14 @@ def read_app(place: Path) -> App:
     compose = {key: value for key, value in document.items() if not str(key).startswith("x-")}
     app = App(spec=spec, compose=compose, files=_files(spec, place, where))
     lint(spec, compose, app.files, where, place.parent.name)
+    return app
+
+
+def _own_app(place: Path, shipped: App | None) -> App:
+    """One of the user's own, perhaps in place of one that comes with LivChat."""
+    app = read_app(place)
+    if Category.INFRASTRUCTURE in {app.category, (shipped or app).category}:
+        raise Invalid(f"{app.id}/app.yaml: x-livchat.category: comes with LivChat only")
     return app
 
 
