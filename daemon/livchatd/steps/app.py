@@ -18,7 +18,13 @@ from livchatd.steps.learnt import AppLearnt, AppsLearnt, make_note
 from livchatd.steps.orders import AppOrder
 from livchatd.steps.postgres import Postgres
 from livchatd.steps.recipe import Place, Recipe
-from livchatd.steps.stack import create_secrets, has_secret, remove_secrets, remove_volumes
+from livchatd.steps.stack import (
+    await_gone,
+    create_secrets,
+    has_secret,
+    remove_secrets,
+    remove_volumes,
+)
 from livchatd.steps.tools import Tools
 from livchatd.steps.watch import Watch
 
@@ -164,6 +170,7 @@ class DeployApp(AppStep):
             return
         rendered, shell = await self._rendered(run), await self.shell()
         await self.tools.portainer(self.place.server).delete(name)
+        await await_gone(self.tools, shell, name)
         await remove_volumes(self.tools, shell, name)
         await remove_secrets(shell, rendered.docker_secrets)
 

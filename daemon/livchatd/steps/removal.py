@@ -14,7 +14,7 @@ from livchatd.steps.learnt import RemovalLearnt
 from livchatd.steps.orders import AppOrder, DeleteAppOrder
 from livchatd.steps.postgres import Postgres
 from livchatd.steps.recipe import Place, Recipe
-from livchatd.steps.stack import remove_secrets, remove_volumes
+from livchatd.steps.stack import await_gone, remove_secrets, remove_volumes
 from livchatd.steps.tools import Tools
 
 
@@ -81,6 +81,10 @@ class RemoveStack(RemovalStep):
         ]
         await run.save()
         await portainer.delete(self.order.app_name)
+
+    async def verify(self, run: Run[RemovalLearnt]) -> None:
+        shell = await self.tools.shell(self.order.server)
+        await await_gone(self.tools, shell, self.order.app_name)
 
 
 class RemoveNames(RemovalStep):

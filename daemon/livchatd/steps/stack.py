@@ -54,6 +54,21 @@ async def remove_volumes(tools: Tools, shell: Shell, stack: str, within: float =
     raise ProviderUnavailable(f"the volumes of {stack} are still in use after {within:g} s")
 
 
+async def await_gone(tools: Tools, shell: Shell, stack: str, within: float = 180) -> None:
+    """Wait until nothing of a removed stack runs and its networks are gone.
+
+    Docker removes them behind a command that has long answered, and a stack of the same name that
+    comes before they are gone fails.
+    """
+    mark = f"label=com.docker.stack.namespace={stack}"
+    async for _ in tools.looks(within, first=0.2):
+        running = await shell.run("docker", "ps", "--quiet", "--filter", mark)
+        networks = await shell.run("docker", "network", "ls", "--quiet", "--filter", mark)
+        if not (running.stdout.strip() or networks.stdout.strip()):
+            return
+    raise ProviderUnavailable(f"parts of the stack {stack} are still there after {within:g} s")
+
+
 async def container(shell: Shell, service: str) -> str:
     """The id of a service's running container; `ProviderUnavailable` if it has none now."""
     told = await shell.run(
