@@ -29,7 +29,7 @@ SET_UP = {
     "ssl_email": "ops@example.com",
     "timezone": "America/Sao_Paulo",
 }
-JOB = 120.0
+JOB = 300.0
 
 
 def done(job: dict[str, Any]) -> dict[str, Any]:
