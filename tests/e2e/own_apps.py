@@ -13,7 +13,7 @@ REDIS = "redis:8.2.9-bookworm"
 QUICK = {"interval": "1s", "timeout": "2s", "retries": 1, "start_period": "1s"}
 SLEEP = ["sleep", "600"]
 FAILING: dict[str, dict[str, Any]] = {
-    "absent": {"image": "example/absent:1.2.3"},
+    "absent": {"image": "ghcr.io/example/absent:1.2.3"},
     "broken": {"image": REDIS, "command": ["sh", "-c", "echo there is no bed here; exit 3"]},
     "brief": {"image": REDIS, "command": ["echo", "all is done"]},
     "sick": {
@@ -33,6 +33,16 @@ FAILING: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 """The one service of each app that cannot run."""
+HOPELESS: dict[str, Any] = {
+    "name": "install",
+    "phase": ["install"],
+    "like": "web",
+    "command": ["sh", "-c", "echo there is nothing to install; exit 4"],
+    "before": ["web"],
+    "retries": 1,
+    "idempotent": True,
+}
+"""A job that fails, and is tried once more."""
 LIMITS = {"deploy": {"resources": {"limits": {"memory": "64M"}}}}
 
 
@@ -43,6 +53,10 @@ def lay_out(catalog: Path) -> None:
         (catalog / name).mkdir()
         definition = _definition(name, {"web": LIMITS | service})
         (catalog / name / "app.yaml").write_text(yaml.safe_dump(definition))
+    hopeless = _definition("hopeless", {"web": LIMITS | {"image": REDIS, "command": SLEEP}})
+    hopeless["x-livchat"]["jobs"] = [HOPELESS]
+    (catalog / "hopeless").mkdir()
+    (catalog / "hopeless" / "app.yaml").write_text(yaml.safe_dump(hopeless))
 
 
 def _definition(name: str, services: dict[str, Any]) -> dict[str, Any]:

@@ -31,13 +31,13 @@ def standing(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield house
 
 
-def _refused(house: House, app: str) -> dict[str, Any]:
+def _refused(house: House, app: str, service: str = "web") -> dict[str, Any]:
     """The job of a deployment that fails, well before its time is over."""
     job = house.deploy(app)
     assert job["status"] == "failed", job["steps"]
     began, ended = (datetime.fromisoformat(job[key]) for key in ("started_at", "completed_at"))
     assert (ended - began).total_seconds() < SOON
-    assert job["error"].startswith(f"Deploy {app.title()}: {app}_web does not come up: ")
+    assert job["error"].startswith(f"Deploy {app.title()}: {app}_{service} does not come up: ")
     return job
 
 
@@ -47,9 +47,9 @@ def _logged(job: dict[str, Any]) -> str:
 
 def test_an_image_that_is_not_there_is_told_with_what_the_registry_said(standing: House) -> None:
     job = _refused(standing, "absent")
-    assert "No such image: example/absent:1.2.3" in job["error"]
+    assert "No such image: ghcr.io/example/absent:1.2.3" in job["error"]
     assert job["hint"] == f"livchat job logs {job['job_id']}"
-    assert "example/absent:1.2.3 cannot be fetched yet" in _logged(job)
+    assert "ghcr.io/example/absent:1.2.3 cannot be fetched yet" in _logged(job)
     assert "manifest unknown" in _logged(job)
 
 
@@ -64,6 +64,13 @@ def test_a_program_that_ends_well_where_it_should_stay_is_a_failure(standing: Ho
     job = _refused(standing, "brief")
     assert "ends at once, with exit status 0" in job["error"]
     assert job["error"].endswith("all is done")
+
+
+def test_a_job_that_docker_tries_no_more_is_not_waited_for(standing: House) -> None:
+    job = _refused(standing, "hopeless", "install")
+    assert "non-zero exit (4)" in job["error"]
+    assert job["error"].endswith("there is nothing to install")
+    assert "hopeless_web" not in str(standing.machine.state()["services"])
 
 
 def test_a_program_that_is_not_healthy_is_told_by_its_check(standing: House) -> None:

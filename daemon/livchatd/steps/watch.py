@@ -19,6 +19,9 @@ SETTLED = 2
 """How many looks in a row must find all tasks running before a stack counts as up."""
 LAST_WORDS = "10"
 """Lines of a failed program that are shown."""
+ENDED = frozenset({"complete", "shutdown", "failed", "rejected", "remove", "orphaned"})
+GIVEN_UP = 5
+"""How many looks in a row must find no task of a failed service: Docker tries it no more."""
 _DONE = re.compile(r"\((\d+)/(\d+) completed\)")
 
 
@@ -36,6 +39,7 @@ class Watch:
     before: frozenset[str] = frozenset()
     _failed: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
     _homeless: dict[str, int] = field(default_factory=dict, repr=False)
+    _over: dict[str, int] = field(default_factory=dict, repr=False)
 
     @classmethod
     async def begin(cls, tools: Tools, server: str, stack: str) -> Watch:
@@ -82,7 +86,7 @@ class Watch:
             for task in await _rows(await self._shell(), "ps", self.stack)
             if not wanted or _service(task) in wanted
         ]
-        self._look_for_homes(tasks)
+        self._count(tasks)
         for task in tasks:
             state, service = _state(task), _service(task)
             ended = state == "complete" and service in stay and task["DesiredState"] != "Remove"
@@ -92,7 +96,7 @@ class Watch:
         for service, failures in self._failed.items():
             task_id, error = list(failures.items())[-1]
             why = reason(error, self.server, run.job_id)
-            if len(failures) >= why.often:
+            if len(failures) >= why.often or self._over.get(service, 0) >= GIVEN_UP:
                 words = await self._last_words(run, service, task_id)
                 raise _failure(service, why, words, list(failures.values()))
         for task in tasks:
@@ -100,14 +104,17 @@ class Watch:
             if self._homeless.get(_service(task), 0) >= why.often and _has_no_home(task):
                 raise _failure(_service(task), why, "", [str(task["Error"])])
 
-    def _look_for_homes(self, tasks: Sequence[Mapping[str, Any]]) -> None:
-        """Count the looks in a row at which a service has a task that no node takes.
+    def _count(self, tasks: Sequence[Mapping[str, Any]]) -> None:
+        """Count the looks in a row at which a service has no task, or one that no node takes.
 
         While an older task of it still runs, it may only be waiting for that one's place.
         """
         homed = {_service(task) for task in tasks if _state(task) == "running"}
         without = {_service(task) for task in tasks if _has_no_home(task)} - homed
         self._homeless = {name: self._homeless.get(name, 0) + 1 for name in without}
+        alive = {_service(task) for task in tasks if _state(task) not in ENDED}
+        over = {_service(task) for task in tasks} - alive
+        self._over = {name: self._over.get(name, 0) + 1 for name in over}
 
     async def _shell(self) -> Shell:
         return await self.tools.shell(self.server)
