@@ -127,9 +127,10 @@ class Client(Transport):
         """GET /api/servers/{name}/apps."""
         return self._call("GET", f"/api/servers/{_part(server)}/apps")
 
-    def delete_app(self, server: str, app_name: str) -> Json:
-        """DELETE /api/servers/{name}/apps/{app_name}."""
-        return self._call("DELETE", f"/api/servers/{_part(server)}/apps/{_part(app_name)}")
+    def delete_app(self, server: str, app_name: str, *, purge: bool = False) -> Json:
+        """DELETE /api/servers/{name}/apps/{app_name}?purge=."""
+        path = f"/api/servers/{_part(server)}/apps/{_part(app_name)}"
+        return self._call("DELETE", path, query={"purge": "true"} if purge else None)
 
     def server_types(self, **query: Any) -> Json:
         """GET /api/providers/server-types?provider=&region=."""

@@ -63,6 +63,11 @@ class Places:
         return self.config / "settings.json"
 
     @property
+    def catalog(self) -> Path:
+        """The user's own app definitions, a folder each."""
+        return self.config / "catalog"
+
+    @property
     def log(self) -> Path:
         """What the daemon prints when it was started by a command."""
         return self.state / "livchatd.log"

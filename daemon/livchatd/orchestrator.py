@@ -27,7 +27,6 @@ from livchat.wire.servers import (
 from livchat.wire.up import Plan, Up
 from livchatd.audit import Audit
 from livchatd.catalog.catalog import Catalog
-from livchatd.catalog.resolve import needed_by
 from livchatd.database import Transaction, now
 from livchatd.inventory import Inventory, ServerRecord, wire_server
 from livchatd.jobs.engine import Engine, Submission
@@ -141,17 +140,17 @@ class Orchestrator:
         record = self._standing(name)
         if self.inventory.app(name, app) is None:
             raise NotFound(f"there is no app '{app}' on '{name}'", hint=f"livchat app list {name}")
-        await self.choices.read_catalog()
-        needing = needed_by(self.catalog, app, [a.app_name for a in self.inventory.apps(name)])
+        needing = [a.app_name for a in self.inventory.apps(name) if app in a.depends_on]
         if needing:
             raise Conflict(
                 f"cannot delete {app}: {', '.join(needing)} on '{name}' needs it",
                 hint=f"livchat app delete {name} {needing[0]}",
                 details={"server": name, "app": app, "needed_by": needing},
             )
+        await self.choices.read_catalog()
         order = DeleteAppOrder(
             server=name, provider=record.provider, app_name=app,
-            title=self.catalog.app(app).title, purge=purge,
+            title=self.catalog.title(app), purge=purge,
         )  # fmt: skip
         return await self._submit(
             "delete_app", order, f"Delete {app} from {name}", name, ask, variant=_variant(record)

@@ -138,7 +138,7 @@ def assemble(here: Places, database: Database) -> Parts:
     """Put the parts together. Nothing is connected, nothing heavy is imported."""
     settings = read_settings(here.settings)
     vault, inventory = Vault(here.vault, here.vault_key), Inventory(database)
-    catalog, home = Catalog.load(), find_home(database, here.home)
+    catalog, home = Catalog.load(here.catalog), find_home(database, here.home)
     timeout = settings.call_timeout
     start, there = partial(start_sandbox, here.sandbox), partial(runs, here.sandbox)
     accounts = Accounts(

@@ -87,14 +87,17 @@ def index(server: options.ServerArgument, output: options.Output = Format.HUMAN)
 def delete(
     server: options.ServerArgument,
     app: options.AppArgument,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Delete its volumes, databases and secrets too.")
+    ] = False,
     yes: options.Yes = False,
     wait: options.Wait = False,
     output: options.Output = Format.HUMAN,
 ) -> None:
-    """Delete an app and its data from a server.
+    """Delete an app from a server; its data stays unless it is purged.
 
     Example: livchat app delete prod-01 n8n --wait
     """
-    ask.confirm(say("delete_app", app=app, server=server), yes=yes)
+    ask.confirm(say("purge_app" if purge else "delete_app", app=app, server=server), yes=yes)
     client = connect()
-    submitted(client, client.delete_app(server, app), output, wait=wait)
+    submitted(client, client.delete_app(server, app, purge=purge), output, wait=wait)

@@ -67,8 +67,12 @@ _TABLE: dict[str, tuple[str, str]] = {
     ),
     "no_apps": ("no apps", "nenhum app"),
     "delete_app": (
-        "delete {app} and its data from {server}",
-        "apagar {app} e seus dados de {server}",
+        "delete {app} from {server}; its data stays",
+        "apagar {app} de {server}; seus dados ficam",
+    ),
+    "purge_app": (
+        "delete {app} from {server} with all its data",
+        "apagar {app} de {server} com todos os seus dados",
     ),
     "delete_secret": (
         "forget the secret {name}: what needs it will fail",

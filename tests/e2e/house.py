@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import http.client
 import json
 import os
+import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +19,7 @@ from typing import Any
 
 from tests.e2e.images import docker
 from tests.e2e.machine import Machine
+from tests.e2e.own_apps import lay_out
 from tests.integration.daemon_process import ROOT, DaemonProcess
 from tests.integration.daemon_process import running as daemon_running
 
@@ -24,15 +29,23 @@ SET_UP = {
     "ssl_email": "ops@example.com",
     "timezone": "America/Sao_Paulo",
 }
-JOB = 120.0
+JOB = 300.0
+
+
+def done(job: dict[str, Any]) -> dict[str, Any]:
+    """The job, which must have been completed."""
+    assert job["status"] == "completed", (job["error"], job["steps"], job["logs"][-20:])
+    return job
 
 
 @dataclass(frozen=True)
 class House:
-    """The daemon, and the machine that it knows as `box`."""
+    """The daemon, and the machine that it knows as `box`; the sandbox has its `records`."""
 
     daemon: DaemonProcess
     machine: Machine
+    authority: Path
+    control: tuple[str, str]
 
     def add(self, **otherwise: Any) -> dict[str, Any]:
         """`livchat server add box`; the job once it has ended."""
@@ -53,6 +66,44 @@ class House:
         order = {"app_name": app}
         return self.daemon.wait(self.daemon.submit("POST", "/api/servers/box/apps", order), JOB)
 
+    def livchat(self, *words: str, within: float = 300) -> tuple[int, str, str]:
+        """The command line, as a person has it: its exit status, stdout and stderr."""
+        done = subprocess.run(
+            [sys.executable, "-m", "livchat", *words],
+            env=self.daemon.environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=within,
+            check=False,
+        )
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    def site(self, host: str, path: str = "/", password: str | None = None) -> tuple[int, str]:
+        """What a host name answers over HTTPS, its certificate checked."""
+        headers = {"Host": host}
+        if password is not None:
+            login = base64.b64encode(f"livchat:{password}".encode()).decode()
+            headers["Authorization"] = f"Basic {login}"
+        connection = _Https(host, self.machine.front, self.authority)
+        try:
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
+    def records(self) -> dict[str, str]:
+        """The DNS records of the account: addresses by name."""
+        address, token = self.control
+        connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=10)
+        headers = {"Authorization": f"Bearer {token}"}
+        try:
+            connection.request("GET", "/control/status", headers=headers)
+            status = json.loads(connection.getresponse().read())
+            return {one["name"]: one["content"] for one in status["dns_records"]}
+        finally:
+            connection.close()
+
     def job(self, job_id: str) -> dict[str, Any]:
         """The job as it is now."""
         found: dict[str, Any] = self.daemon.request("GET", f"/api/jobs/{job_id}").json
@@ -70,10 +121,23 @@ class House:
         raise AssertionError(f"{job_id} did not log {text!r} within {within:g} s")
 
 
+class _Https(http.client.HTTPSConnection):
+    """HTTPS to a port of ours, for the host name that it comes out at."""
+
+    def __init__(self, host: str, port: int, authority: Path) -> None:
+        super().__init__(host, port, timeout=30)
+        self._trusted = ssl.create_default_context(cafile=str(authority))
+
+    def connect(self) -> None:
+        plain = socket.create_connection(("127.0.0.1", self.port), self.timeout)
+        self.sock = self._trusted.wrap_socket(plain, server_hostname=self.host)
+
+
 @contextmanager
 def looking_after(machine: Machine, registry: str, home: Path) -> Iterator[House]:
     """A daemon with a DNS account, which trusts the certificate of the stand-in for Traefik."""
     home.mkdir(parents=True, exist_ok=True)
+    lay_out(home / "daemon" / "config" / "catalog")
     authority = home / "authority.pem"
     authority.write_text(docker("exec", registry, "cat", "/etc/e2e/certificate.pem") + "\n")
     with _cloudflare(home / "cloudflare") as account:
@@ -82,7 +146,8 @@ def looking_after(machine: Machine, registry: str, home: Path) -> Iterator[House
         with daemon_running(home / "daemon", scale=1, **trusted) as daemon:
             credential = {"api_token": account["cloudflare_token"]}
             assert daemon.request("POST", "/api/config/cloudflare", credential).status == 200
-            yield House(daemon, machine)
+            control = account["control"], account["token"]
+            yield House(daemon, machine, authority, control)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import hashlib
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,11 +23,14 @@ IN_REGISTRY = {
     "postgres": "pgvector/pgvector:0.8.6-pg17-bookworm",
     "redis": "library/redis:8.2.9-bookworm",
     "web": "umami-software/umami:3.4.0",
+    "miniflux": "miniflux/miniflux:2.2.6",
     "proxy": "library/traefik:v3.7.11",
     "socket-proxy": "tecnativa/docker-socket-proxy:v0.4.2",
     "portainer": "portainer/portainer-ce:2.45.1",
 }
-"""What stands in for which image of the catalog, under the catalog's name."""
+"""What stands in for which image, under the name that it is asked for by."""
+RELEASE = "trixie"
+"""The Debian that these are made of, whatever the machine runs."""
 BUILDS = 900.0
 
 
@@ -47,17 +50,15 @@ def docker(*words: str, stdin: bytes = b"", timeout: float = 120) -> str:
 
 
 class Images:
-    """Built once for each state of their folder; kept by the engine and as a file of the cache."""
+    """A machine of a Debian release, and the registry.
 
-    def __init__(self, release: str = "trixie") -> None:
-        parts = sorted(path for path in HERE.rglob("*") if path.is_file())
-        digest = hashlib.sha256(f"{release} {PACKAGES} {IN_REGISTRY}".encode())
-        for path in parts:
-            digest.update(path.name.encode() + path.read_bytes())
+    Each is built once for each state of its folder; kept by the engine and as a file of the cache.
+    """
+
+    def __init__(self, release: str = RELEASE) -> None:
         self.release = release
-        self.mark = digest.hexdigest()[:12]
-        self.machine = f"livchat-e2e:{release}-{self.mark}"
-        self.registry = f"livchat-e2e-registry:{release}-{self.mark}"
+        self.machine = f"livchat-e2e:{release}-{_mark('machine', release, PACKAGES)}"
+        self.registry = f"livchat-e2e-registry:{_mark('things', RELEASE, PACKAGES, IN_REGISTRY)}"
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
         self._cache = home / "livchat-e2e"
 
@@ -66,72 +67,85 @@ class Images:
         self._cache.mkdir(parents=True, exist_ok=True)
         with (self._cache / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            kept = self._cache / f"{self.release}-{self.mark}.tar"
-            if not self._there() and kept.exists():
-                docker("load", "-i", str(kept), timeout=BUILDS)
-            if not self._there():
-                self._build()
-            if not kept.exists():
-                fresh = kept.with_suffix(".new")
-                docker("save", "-o", str(fresh), self.machine, self.registry, timeout=BUILDS)
-                for old in self._cache.glob(f"{self.release}-*.tar"):
-                    old.unlink()
-                fresh.replace(kept)
+            self._provide(self.registry, "registry", self._build_registry)
+            self._provide(self.machine, f"machine-{self.release}", self._build_machine)
         return self
 
-    def _there(self) -> bool:
-        return all(docker("image", "ls", "-q", name) for name in (self.machine, self.registry))
+    def _provide(self, image: str, stem: str, build: Callable[[], None]) -> None:
+        kept = self._cache / f"{stem}-{image.rpartition('-')[2].rpartition(':')[2]}.tar"
+        if not _there(image) and kept.exists():
+            docker("load", "-i", str(kept), timeout=BUILDS)
+        if not _there(image):
+            build()
+        if not kept.exists():
+            fresh = kept.with_suffix(".new")
+            docker("save", "-o", str(fresh), image, timeout=BUILDS)
+            for old in self._cache.glob(f"{stem}-*.tar"):
+                old.unlink()
+            fresh.replace(kept)
 
-    def _build(self) -> None:
-        base = f"livchat-e2e-base:{self.release}"
-        if not docker("image", "ls", "-q", base):
-            self._bootstrap(base)
-        self._make("machine", base, self.machine)
-        empty = f"livchat-e2e-empty:{self.release}-{self.mark}"
-        self._make("things", base, empty, "--target", "registry")
+    def _build_machine(self) -> None:
+        _make("machine", _base(self.release), self.machine)
+
+    def _build_registry(self) -> None:
+        base, mark = _base(RELEASE), self.registry.rpartition(":")[2]
+        made = {part: f"livchat-e2e-{part}:{mark}" for part in ("registry", *IN_REGISTRY)}
         with ThreadPoolExecutor(2) as pool:
-            made = pool.map(
-                lambda part: self._make("things", base, self._thing(part), "--target", part),
-                # The stand-ins share the layer with Python: the first makes it.
-                ("postgres", "portainer"),
-            )
-            list(made)
-        for part in IN_REGISTRY:
-            self._make("things", base, self._thing(part), "--target", part)
-        with registry(empty) as held:
+            # The stand-ins share the layer with Python: the first makes it.
+            first = ("registry", "postgres", "miniflux", "portainer")
+            list(pool.map(lambda part: _make("things", base, made[part], part), first))
+        for part, name in made.items():
+            _make("things", base, name, part)
+        with registry(made["registry"]) as held:
             port = docker("port", held, "80/tcp").splitlines()[0].rpartition(":")[2]
             for part, name in IN_REGISTRY.items():
                 there = f"127.0.0.1:{port}/{name}"
-                docker("tag", self._thing(part), there)
+                docker("tag", made[part], there)
                 docker("push", "-q", there, timeout=BUILDS)
                 docker("rmi", there)
             docker("commit", held, self.registry, timeout=BUILDS)
 
-    def _thing(self, part: str) -> str:
-        return f"livchat-e2e-{part}:{self.release}-{self.mark}"
 
-    @staticmethod
-    def _make(folder: str, base: str, name: str, *words: str) -> None:
-        given = ("--build-arg", f"BASE={base}", "-t", name, *words, str(HERE / folder))
-        docker("build", "-q", *given, timeout=BUILDS)
+def _mark(folder: str, *more: object) -> str:
+    """What is different if an image made of this folder would be."""
+    digest = hashlib.sha256(repr(more).encode())
+    for path in sorted(path for path in (HERE / folder).rglob("*") if path.is_file()):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
 
-    def _bootstrap(self, name: str) -> None:
-        with tempfile.TemporaryDirectory(prefix="livchat-e2e-") as folder:
-            root = Path(folder) / "root"
-            subprocess.run(
-                [
-                    *("debootstrap", "--variant=minbase", f"--include={PACKAGES}"),
-                    *(self.release, str(root), MIRROR),
-                ],
-                check=True,
-                capture_output=True,
-                timeout=BUILDS,
-            )
-            for deb in (root / "var/cache/apt/archives").glob("*.deb"):
-                deb.unlink()
-            packed = Path(folder) / "root.tar"
-            subprocess.run(["tar", "-C", root, "-cf", packed, "."], check=True, timeout=BUILDS)
-            docker("import", str(packed), name, timeout=BUILDS)
+
+def _there(image: str) -> bool:
+    return bool(docker("image", "ls", "-q", image))
+
+
+def _make(folder: str, base: str, name: str, target: str | None = None) -> None:
+    words = ("--target", target) if target else ()
+    given = ("--build-arg", f"BASE={base}", "-t", name, *words, str(HERE / folder))
+    docker("build", "-q", *given, timeout=BUILDS)
+
+
+def _base(release: str) -> str:
+    """The image of a bare Debian."""
+    name = f"livchat-e2e-base:{release}"
+    if _there(name):
+        return name
+    with tempfile.TemporaryDirectory(prefix="livchat-e2e-") as folder:
+        root = Path(folder) / "root"
+        subprocess.run(
+            [
+                *("debootstrap", "--variant=minbase", f"--include={PACKAGES}"),
+                *(release, str(root), MIRROR),
+            ],
+            check=True,
+            capture_output=True,
+            timeout=BUILDS,
+        )
+        for deb in (root / "var/cache/apt/archives").glob("*.deb"):
+            deb.unlink()
+        packed = Path(folder) / "root.tar"
+        subprocess.run(["tar", "-C", root, "-cf", packed, "."], check=True, timeout=BUILDS)
+        docker("import", str(packed), name, timeout=BUILDS)
+    return name
 
 
 @contextmanager

@@ -23,11 +23,16 @@ SSH_ONLY = ("-p", "tcp", "--dport", "22")
 
 @dataclass(frozen=True)
 class Machine:
-    """A running machine. `key` is the private key that root may log in with."""
+    """A running machine.
+
+    `key` is the private key that root may log in with; `front` a port of ours that comes out at its
+    port 443.
+    """
 
     container: str
     ip: str
     key: str
+    front: int
 
     def run(self, *words: str, check: bool = True, stdin: str = "") -> str:
         """Run a program on it, past SSH; what it prints."""
@@ -69,6 +74,35 @@ class Machine:
         finally:
             self.run("iptables", "-D", "INPUT", *rule)
 
+    @contextmanager
+    def unplugged(self) -> Iterator[None]:
+        """Its cable pulled: nothing comes in or goes out, and no connection is told."""
+        index = self.run("cat", "/sys/class/net/eth0/iflink")
+        ours = next(
+            one.parent.name
+            for one in Path("/sys/class/net").glob("*/ifindex")
+            if one.read_text().strip() == index
+        )
+        subprocess.run(["ip", "link", "set", ours, "down"], check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(["ip", "link", "set", ours, "up"], check=True)
+
+    def files(self) -> dict[str, str]:
+        """Every file that a set-up could touch, with its size and when it was changed."""
+        told = self.run(
+            *("find", "/etc", "/opt", "/root", "/srv", "/usr", "/var/lib", "-xdev", "-type", "f"),
+            # Notes of systemd's timers, and of containers that come and go.
+            *("-not", "-path", "/var/lib/systemd/*", "-not", "-path", "/var/lib/containerd/*"),
+            *("-printf", r"%p\t%s %m %u %T@\n"),
+        )
+        return dict(line.split("\t") for line in told.splitlines())
+
+    def changed(self, before: dict[str, str]) -> list[str]:
+        """The files that are not what they were."""
+        return sorted({path for path, _ in before.items() ^ self.files().items()})
+
     def state(self) -> dict[str, object]:
         """What a set-up makes of it, to be compared."""
         engine = json.loads(self.run("docker", "node", "inspect", "self"))[0]
@@ -103,13 +137,14 @@ def running(images: Images, registry: str, folder: Path) -> Iterator[Machine]:
         # Without it /proc/sys is read-only, and a Docker inside cannot make a network.
         *("--security-opt", "systempaths=unconfined"),
         *("-v", "/sys/fs/cgroup:/sys/fs/cgroup", "-v", f"{name}:/var/lib/docker"),
-        *("--tmpfs", "/run", "--tmpfs", "/run/lock"),
+        *("--tmpfs", "/run", "--tmpfs", "/run/lock", "-p", "127.0.0.1::443"),
         # Debian 13's systemd takes cgroup v1 only if it is told to.
         *("-e", "container=docker", "-e", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"),
         *("-e", f"REGISTRY={address(registry)}", images.machine),
     )
     try:
-        machine = Machine(name, address(name), key.read_text())
+        front = int(docker("port", name, "443/tcp").rpartition(":")[2])
+        machine = Machine(name, address(name), key.read_text(), front)
         machine.write("/root/.ssh/authorized_keys", key.with_suffix(".pub").read_text())
         deadline = monotonic() + 60
         while machine.run("systemctl", "is-system-running", check=False) not in BOOTED:

@@ -1,7 +1,8 @@
-"""The catalog: the folder of app definitions, read when first asked for."""
+"""The catalog: the app definitions that come with LivChat, and the user's own beside them."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -14,6 +15,8 @@ from livchat.wire.apps import CatalogApp
 from livchat.wire.base import parse
 from livchatd.catalog.lint import lint
 from livchatd.catalog.schema import Category, Definition
+
+log = logging.getLogger("livchatd")
 
 
 @dataclass(frozen=True)
@@ -60,27 +63,34 @@ class App:
 
 
 class Catalog:
-    """All app definitions of a folder.
+    """All app definitions of a folder, and of the user's `own`, which may replace them.
 
     The first question reads them all, some 50 ms of CPU: ask it in a thread
     (`await asyncio.to_thread(catalog.apps)`).
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, own: Path | None = None) -> None:
         self._folder = folder
+        self._own = own
+        self._broken: dict[str, Invalid] = {}
 
     @classmethod
-    def load(cls, folder: Path | None = None) -> Catalog:
-        """The catalog in `folder`, or the one that comes with LivChat. Reads nothing yet."""
-        return cls(folder or Path(str(resources.files("livchatd.catalog"))) / "apps")
+    def load(cls, own: Path | None = None) -> Catalog:
+        """The catalog that comes with LivChat, with what is in `own`. Reads nothing yet."""
+        return cls(Path(str(resources.files("livchatd.catalog"))) / "apps", own)
 
     def apps(self) -> list[App]:
         """The apps that a person may deploy, by id."""
         return [app for app in self._all.values() if app.category is not Category.INFRASTRUCTURE]
 
     def app(self, name: str) -> App:
-        """An app, infrastructure too. `NotFound` with the names that come close."""
+        """An app, infrastructure too. `NotFound` with the names that come close.
+
+        `Invalid` for one of the user's own that breaks a rule.
+        """
         found = self._all.get(name)
+        if name in self._broken:
+            raise self._broken[name]
         if found is None:
             close = get_close_matches(name, [app.id for app in self.apps()], n=3)
             ask = f", did you mean {' or '.join(close)}" if close else ""
@@ -90,6 +100,10 @@ class Catalog:
                 details={"app": name, "close": close},
             )
         return found
+
+    def title(self, name: str) -> str:
+        """What a person reads for an app, which the catalog may have no longer."""
+        return self._all[name].title if name in self._all else name
 
     def providers(self, capability: str) -> list[App]:
         """The apps that offer a capability; one that is named like it comes first."""
@@ -123,9 +137,19 @@ class Catalog:
 
     @cached_property
     def _all(self) -> dict[str, App]:
-        return {
+        found = {
             place.parent.name: read_app(place) for place in sorted(self._folder.glob("*/app.yaml"))
         }
+        for place in sorted(self._own.glob("*/app.yaml")) if self._own else ():
+            name = place.parent.name
+            try:
+                found[name] = _own_app(place, found.get(name))
+            except Invalid as error:
+                # One mistake in a file must not take the other apps away.
+                log.warning("%s", error)
+                error.hint = f"mend {place}, then: livchat daemon restart"
+                self._broken[name] = error
+        return found
 
 
 def read_app(place: Path) -> App:
@@ -136,7 +160,7 @@ def read_app(place: Path) -> App:
     where = f"{place.parent.name}/app.yaml"
     try:
         document = yaml.load(place.read_text("utf-8"), Loader=loader)  # noqa: S506 - a safe loader
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise Invalid(f"{where}: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict) or not isinstance(document.get("x-livchat"), dict):
         raise Invalid(f"{where}: x-livchat is needed at the root")
@@ -147,6 +171,14 @@ def read_app(place: Path) -> App:
     compose = {key: value for key, value in document.items() if not str(key).startswith("x-")}
     app = App(spec=spec, compose=compose, files=_files(spec, place, where))
     lint(spec, compose, app.files, where, place.parent.name)
+    return app
+
+
+def _own_app(place: Path, shipped: App | None) -> App:
+    """One of the user's own, perhaps in place of one that comes with LivChat."""
+    app = read_app(place)
+    if Category.INFRASTRUCTURE in {app.category, (shipped or app).category}:
+        raise Invalid(f"{app.id}/app.yaml: x-livchat.category: comes with LivChat only")
     return app
 
 

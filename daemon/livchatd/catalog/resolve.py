@@ -1,4 +1,4 @@
-"""What must be deployed for an app to run, in order; and what would break without an app."""
+"""What must be deployed for an app to run, in order."""
 
 from __future__ import annotations
 
@@ -46,13 +46,3 @@ def provider(catalog: Catalog, capability: str, installed: list[str]) -> App:
     if not offers:
         raise Invalid(f"no app of the catalog offers '{capability}'", hint="livchat app catalog")
     return next((app for app in offers if app.id in installed), offers[0])
-
-
-def needed_by(catalog: Catalog, app: str, installed: list[str]) -> list[str]:
-    """The installed apps that need `app` directly, in the order given."""
-    return [
-        name
-        for name in installed
-        if name != app
-        and any(provider(catalog, need, installed).id == app for need in catalog.app(name).needs)
-    ]

@@ -25,6 +25,7 @@ _NETWORK = [
     "--driver", "overlay", "--attachable", "--subnet", "*",
     "--opt", "*", "*",
 ]  # fmt: skip
+_OF_STACK = "label=com.docker.stack.namespace="
 _MTU = "com.docker.network.driver.mtu="
 _STACK = "label=com.docker.stack.namespace="
 
@@ -113,14 +114,18 @@ def _no_manager(machine: Machine) -> str:
 def _network(machine: Machine, given: list[str], _stdin: str) -> Answer:
     engine = machine.engine
     if exactly(given, "inspect", "*"):
-        found = engine.held.networks.get(given[1])
-        if found is None:
+        one = engine.held.networks.get(given[1])
+        if one is None:
             return Answer("[]\n", f"Error response from daemon: network {given[1]} not found\n", 1)
-        return Answer(printed(docker_api.network(engine, given[1], found)))
+        return Answer(printed(docker_api.network(engine, given[1], one)))
     if exactly(given, "create", *_NETWORK) and given[7].startswith(_MTU):
         options = {_MTU[:-1]: given[7].removeprefix(_MTU)}
         made = engine.network_create(given[8], given[5], options, attachable=True)
         return done(f"{made.id}\n", seconds=0.2)
+    if exactly(given, "ls", "--quiet", "--filter", "*") and given[3].startswith(_OF_STACK):
+        stack = given[3].removeprefix(_OF_STACK)
+        found = [each for each in engine.held.networks.values() if each.stack == stack]
+        return Answer("".join(f"{each.id[:12]}\n" for each in found))
     if exactly(given, "rm", "*"):
         engine.network_remove(given[1])
         return done(f"{given[1]}\n")

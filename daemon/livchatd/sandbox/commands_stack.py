@@ -21,6 +21,7 @@ from livchatd.sandbox.machine_time import ago, stamp
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
 _PSQL = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "*"]
 _SERVICE = "label=com.docker.swarm.service.name="
+_OF_STACK = "label=com.docker.stack.namespace="
 _STARTING = (
     'psql: error: connection to server on socket "/var/run/postgresql/.s.PGSQL.5432" failed: '
     "No such file or directory\n\tIs the server running locally and accepting connections on that "
@@ -139,8 +140,10 @@ _STACK: tuple[tuple[tuple[str, ...], Callable[[Machine, str, str], Answer]], ...
 
 
 def service(machine: Machine, given: list[str], _stdin: str) -> Answer:
-    """`docker service inspect NAME...`."""
+    """`docker service inspect NAME... | logs TASK`: simulated programs print nothing."""
     names = given[2:]
+    if exactly(given, "service", "logs", "--raw", "--tail", "10", "*"):
+        return Answer() if machine.engine.held.active else fail(NO_DAEMON)
     if given[1:2] != ["inspect"] or not names or any(name.startswith("-") for name in names):
         raise NotSimulated("docker service")
     engine = machine.engine
@@ -159,7 +162,13 @@ def service(machine: Machine, given: list[str], _stdin: str) -> Answer:
 
 
 def containers(machine: Machine, given: list[str], _stdin: str) -> Answer:
-    """`docker ps` of one service."""
+    """`docker ps` of one service, or of a stack by ids alone."""
+    if exactly(given, "ps", "--quiet", "--filter", "*") and given[3].startswith(_OF_STACK):
+        if not machine.engine.held.active:
+            return fail(NO_DAEMON)
+        stack = given[3].removeprefix(_OF_STACK)
+        of_stack = [task for task in machine.engine.containers() if task.service.stack == stack]
+        return Answer("".join(f"{task.container[:12]}\n" for task in of_stack))
     if not exactly(given, "ps", "--no-trunc", "--format", "{{json .}}", "--filter", "*"):
         raise NotSimulated("docker ps")
     if not given[5].startswith(_SERVICE):

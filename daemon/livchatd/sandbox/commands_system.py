@@ -215,9 +215,13 @@ def _free_disk(machine: Machine) -> int:
 
 
 def _df(machine: Machine, given: list[str], _stdin: str) -> Answer:
-    if given != ["-B1", "--output=avail", "/"]:
+    if given != ["-B1", "--output=avail,target", "/", "/var", "/var/lib/docker"]:
         raise _other("df", given)
-    return Answer(f"       Avail\n{_free_disk(machine):>12}\n")
+    rows = f"{_free_disk(machine):>12} /\n" * 2
+    if machine.engine.held.version:
+        return Answer(f"       Avail Mounted on\n{rows}{_free_disk(machine):>12} /\n")
+    missing = "df: /var/lib/docker: No such file or directory\n"
+    return Answer(f"       Avail Mounted on\n{rows}", missing, 1)
 
 
 def _free(machine: Machine, given: list[str], _stdin: str) -> Answer:

@@ -18,8 +18,15 @@ from livchatd.steps.learnt import AppLearnt, AppsLearnt, make_note
 from livchatd.steps.orders import AppOrder
 from livchatd.steps.postgres import Postgres
 from livchatd.steps.recipe import Place, Recipe
-from livchatd.steps.stack import Watch, create_secrets, has_secret, remove_secrets, remove_volumes
+from livchatd.steps.stack import (
+    await_gone,
+    create_secrets,
+    has_secret,
+    remove_secrets,
+    remove_volumes,
+)
 from livchatd.steps.tools import Tools
+from livchatd.steps.watch import Watch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +151,7 @@ class DeployApp(AppStep):
         if not all([await has_secret(shell, name) for name in rendered.docker_secrets]):
             return False
         services = [name for wave in rendered.waves for name in wave.services]
-        return await Watch(self.tools, shell, self.recipe.instance).is_up(services)
+        return await Watch(self.tools, self.place.server, self.recipe.instance).is_up(services)
 
     async def apply(self, run: Run[AppsLearnt]) -> None:
         rendered, shell = await self._rendered(run), await self.shell()
@@ -163,6 +170,7 @@ class DeployApp(AppStep):
             return
         rendered, shell = await self._rendered(run), await self.shell()
         await self.tools.portainer(self.place.server).delete(name)
+        await await_gone(self.tools, shell, name)
         await remove_volumes(self.tools, shell, name)
         await remove_secrets(shell, rendered.docker_secrets)
 
@@ -188,7 +196,7 @@ class DeployApp(AppStep):
     ) -> None:
         """Bring up one wave, and wait until Portainer and the swarm both say that it runs."""
         name = self.recipe.instance
-        watch = await Watch.begin(self.tools, shell, name)
+        watch = await Watch.begin(self.tools, self.place.server, name)
         await self._free(portainer)
         stack = await portainer.deploy(name, wave.compose)
         async for _ in self.tools.looks(wave.timeout, first=0.2):
@@ -199,7 +207,7 @@ class DeployApp(AppStep):
             if stack.state is StackState.ACTIVE:
                 break
             # A wrong image shows in the tasks long before Portainer gives up.
-            await watch.fail_early()
+            await watch.fail_early(run)
             stack = await portainer.stack(name) or stack
         await watch.until_up(run, services, wave.jobs, wave.timeout)
 

@@ -13,8 +13,9 @@ from livchatd.catalog.secrets import password
 from livchatd.jobs.step import Run
 from livchatd.steps.learnt import Ledger, make_note
 from livchatd.steps.older import deploy_stack, remove_stack
-from livchatd.steps.stack import Watch, create_secrets, has_secret, remove_secrets, remove_volumes
+from livchatd.steps.stack import create_secrets, has_secret, remove_secrets, remove_volumes
 from livchatd.steps.system import SystemStep
+from livchatd.steps.watch import Watch
 
 
 def portainer_password(server: str) -> str:
@@ -33,13 +34,13 @@ class DeployBase(SystemStep):
         shell = await self.tools.shell(self.order.name)
         if await shell.read(self._place) != rendered.compose:
             return False
-        watch = Watch(self.tools, shell, self.stack)
+        watch = Watch(self.tools, self.order.name, self.stack)
         return await watch.is_up(rendered.waves[-1].services)
 
     async def apply(self, run: Run[Ledger]) -> None:
         rendered = await self.rendered()
         shell = await self.tools.shell(self.order.name)
-        watch = await Watch.begin(self.tools, shell, self.stack)
+        watch = await Watch.begin(self.tools, self.order.name, self.stack)
         if not watch.before:
             await make_note(run, f"stack {self.stack}")
         await create_secrets(shell, rendered.docker_secrets)

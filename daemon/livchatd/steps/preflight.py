@@ -121,13 +121,14 @@ def _size(found: Survey) -> Iterator[Refusal]:
             "take a machine with more memory",
         )
     swaps = found.memory <= SWAP_BELOW and not found.swap
-    least = SWAP_ROOM if swaps else LEAST_DISK
-    if found.free < least:
-        room = " (2 GB of it for swap)" if swaps else ""
-        yield Refusal(
-            f"{found.free / GB:.1f} GB are free on its disk; {least / GB:.1f} GB{room} are needed",
-            "make room on its disk, or take a larger one",
-        )
+    for place, free in found.free.items() or [("/", 0)]:
+        least = SWAP_ROOM if swaps and place == "/" else LEAST_DISK
+        if free < least:
+            room = " (2 GB of it for swap)" if least == SWAP_ROOM else ""
+            yield Refusal(
+                f"{free / GB:.1f} GB are free under {place}; {least / GB:.1f} GB{room} are needed",
+                "make room on its disk, or take a larger one",
+            )
 
 
 def _docker(found: Survey) -> Iterator[Refusal]:

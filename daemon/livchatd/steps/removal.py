@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import ClassVar
 
-from livchat.errors import NotFound
+from livchat.errors import Invalid, NotFound
 from livchat.wire.apps import AppStatus
 from livchatd.jobs.step import Run, Step
 from livchatd.steps.dns import remove_records
@@ -14,7 +14,7 @@ from livchatd.steps.learnt import RemovalLearnt
 from livchatd.steps.orders import AppOrder, DeleteAppOrder
 from livchatd.steps.postgres import Postgres
 from livchatd.steps.recipe import Place, Recipe
-from livchatd.steps.stack import remove_secrets, remove_volumes
+from livchatd.steps.stack import await_gone, remove_secrets, remove_volumes
 from livchatd.steps.tools import Tools
 
 
@@ -82,6 +82,10 @@ class RemoveStack(RemovalStep):
         await run.save()
         await portainer.delete(self.order.app_name)
 
+    async def verify(self, run: Run[RemovalLearnt]) -> None:
+        shell = await self.tools.shell(self.order.server)
+        await await_gone(self.tools, shell, self.order.app_name)
+
 
 class RemoveNames(RemovalStep):
     takes: ClassVar[str] = "names"
@@ -144,7 +148,7 @@ class PurgeData(RemovalStep):
         try:
             recipe = Recipe(self.tools, place, AppOrder(app_name=name, title=self.order.title))
             databases = await recipe.databases()
-        except NotFound:
+        except (NotFound, Invalid):
             run.log("the catalog has no such app any more: its databases are left", "warning")
             return
         shell = await self.tools.shell(server)

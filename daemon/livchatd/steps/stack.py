@@ -1,116 +1,13 @@
-"""Stacks on a server's swarm: secrets before them, tasks after them, and what goes with them."""
+"""What goes with the stacks on a server's swarm: secrets before them, volumes after them."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Mapping
 
 from livchat.errors import ProviderError, ProviderUnavailable
 from livchatd.integrations.ssh import Shell
-from livchatd.jobs.step import Run
-from livchatd.steps.learnt import Ledger
 from livchatd.steps.tools import Tools
-
-SETTLED = 2
-"""How many looks in a row must find all tasks running before a stack counts as up."""
-PATIENCE = 5
-"""How many tasks of one service may fail: some start before what they need and try again."""
-_DONE = re.compile(r"\((\d+)/(\d+) completed\)")
-_EXIT = re.compile(r"non-zero exit \((\d+)\)")
-_EXITS = {"137": "it was killed, mostly for want of memory", "139": "it crashed"}
-
-
-@dataclass
-class Watch:
-    """Looks at a stack until its services run and its jobs are done.
-
-    Tasks that were there when the watch began are history: they say nothing of what was deployed
-    since.
-    """
-
-    tools: Tools
-    shell: Shell
-    stack: str
-    before: frozenset[str] = frozenset()
-    _failed: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
-
-    @classmethod
-    async def begin(cls, tools: Tools, shell: Shell, stack: str) -> Watch:
-        """Take note of the tasks that are there."""
-        tasks = await _rows(shell, "ps", stack)
-        return cls(tools, shell, stack, frozenset(str(task["ID"]) for task in tasks))
-
-    async def until_up(
-        self, run: Run[Ledger], services: Collection[str], jobs: Collection[str], within: float
-    ) -> None:
-        """Wait until `services` (short names) run and `jobs` are done; else `ProviderError`."""
-        wanted = [f"{self.stack}_{name}" for name in (*services, *jobs)]
-        settled = 0
-        async for _ in self.tools.looks(within, first=0.3):
-            up = await self._up(wanted)
-            run.progress(len(up), len(wanted), "services")
-            settled = settled + 1 if len(up) == len(wanted) else 0
-            if settled >= SETTLED and not await self._updating(wanted):
-                return
-            if not settled:
-                await self.fail_early(wanted)
-        missing = ", ".join(sorted(set(wanted) - await self._up(wanted))) or self.stack
-        raise ProviderError(
-            f"{missing} did not come up within {within:g} s{await self._last_words(wanted)}",
-            hint=f"livchat job logs {run.job_id}",
-        )
-
-    async def is_up(self, services: Sequence[str]) -> bool:
-        """Whether all these services (short names) run now."""
-        wanted = [f"{self.stack}_{name}" for name in services]
-        return len(await self._up(wanted)) == len(wanted)
-
-    async def _up(self, wanted: Sequence[str]) -> set[str]:
-        rows = await _rows(self.shell, "services", self.stack)
-        return {
-            str(row["Name"]) for row in rows if row["Name"] in wanted and _full(row["Replicas"])
-        }
-
-    async def _updating(self, wanted: Sequence[str]) -> bool:
-        """Whether a rolling update is still on its way; raises if Docker gave it up."""
-        told = await self.shell.run("docker", "service", "inspect", *wanted)
-        for service in json.loads(told.stdout):
-            status = service.get("UpdateStatus") or {}
-            state = status.get("State") or "completed"
-            if state in {"paused", "rollback_paused", "rollback_completed"}:
-                name = (service.get("Spec") or {}).get("Name", self.stack)
-                raise ProviderError(f"Docker gave up the update of {name}: {status.get('Message')}")
-            if state != "completed":
-                return True
-        return False
-
-    async def fail_early(self, wanted: Sequence[str] = ()) -> None:
-        """Raise when it is plain that services (by full name; all if none) will not come up."""
-        for task in await _rows(self.shell, "ps", self.stack):
-            service = _service(task)
-            state = str(task.get("CurrentState", "")).split(" ")[0].lower()
-            if task["ID"] in self.before or (wanted and service not in wanted):
-                continue
-            if state in {"failed", "rejected"}:
-                failures = self._failed.setdefault(service, {})
-                failures[str(task["ID"])] = str(task.get("Error") or state)
-        for service, failures in self._failed.items():
-            reason = list(failures.values())[-1]
-            if len(failures) >= PATIENCE or "no such image" in reason.lower():
-                raise ProviderError(
-                    f"{service} does not come up: {_plain(reason)}",
-                    details={"service": service, "errors": list(failures.values())},
-                )
-
-    async def _last_words(self, wanted: Sequence[str]) -> str:
-        tasks = await _rows(self.shell, "ps", self.stack)
-        words = [
-            str(task["Error"]) for task in tasks if task.get("Error") and _service(task) in wanted
-        ]
-        return f": {_plain(words[0])}" if words else ""
 
 
 async def create_secrets(shell: Shell, secrets: Mapping[str, str]) -> None:
@@ -157,6 +54,21 @@ async def remove_volumes(tools: Tools, shell: Shell, stack: str, within: float =
     raise ProviderUnavailable(f"the volumes of {stack} are still in use after {within:g} s")
 
 
+async def await_gone(tools: Tools, shell: Shell, stack: str, within: float = 180) -> None:
+    """Wait until nothing of a removed stack runs and its networks are gone.
+
+    Docker removes them behind a command that has long answered, and a stack of the same name that
+    comes before they are gone fails.
+    """
+    mark = f"label=com.docker.stack.namespace={stack}"
+    async for _ in tools.looks(within, first=0.2):
+        running = await shell.run("docker", "ps", "--quiet", "--filter", mark)
+        networks = await shell.run("docker", "network", "ls", "--quiet", "--filter", mark)
+        if not (running.stdout.strip() or networks.stdout.strip()):
+            return
+    raise ProviderUnavailable(f"parts of the stack {stack} are still there after {within:g} s")
+
+
 async def container(shell: Shell, service: str) -> str:
     """The id of a service's running container; `ProviderUnavailable` if it has none now."""
     told = await shell.run(
@@ -168,39 +80,3 @@ async def container(shell: Shell, service: str) -> str:
         if found.get("State") == "running":
             return str(found["ID"])
     raise ProviderUnavailable(f"{service} has no running container")
-
-
-async def _rows(shell: Shell, what: str, stack: str) -> list[dict[str, Any]]:
-    """One object a line; none for a stack that is not there."""
-    whole = ("--no-trunc",) if what == "ps" else ()
-    told = await shell.run(
-        "docker", "stack", what, "--format", "{{json .}}", *whole, stack, check=False
-    )
-    if told.exit_code and "nothing found in stack" not in told.stderr.lower():
-        raise ProviderUnavailable(
-            f"Docker does not tell of the stack {stack}: {told.stderr.strip()}"
-        )
-    return [json.loads(line) for line in told.stdout.splitlines() if line.startswith("{")]
-
-
-def _full(replicas: object) -> bool:
-    """Whether `1/1`, or `0/1 (1/1 completed)` of a job, says that nothing is missing."""
-    done = _DONE.search(str(replicas))
-    if done:
-        return done[1] == done[2]
-    running, _, wanted = str(replicas).split(" ")[0].partition("/")
-    return wanted.isdigit() and int(wanted) > 0 and running == wanted
-
-
-def _service(task: Mapping[str, Any]) -> str:
-    """The service of a task called `n8n_editor.1`; a past one may be marked by `\\_`."""
-    return str(task.get("Name", "")).replace("\\_", "").strip().rsplit(".", 1)[0]
-
-
-def _plain(reason: str) -> str:
-    """Docker's reason, with what its exit status means."""
-    reason = reason.strip().strip('"')
-    if "unhealthy" in reason:
-        return f"{reason}: its health check does not pass"
-    found = _EXIT.search(reason)
-    return f"{reason}: {_EXITS[found[1]]}" if found and found[1] in _EXITS else reason

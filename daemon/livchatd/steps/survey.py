@@ -18,6 +18,8 @@ PACKAGES = (
     *("apt", "docker.io", "docker-ce", "podman-docker"),
     *("nginx", "apache2", "caddy", "haproxy", "ufw", "firewalld"),
 )
+DISKS = ("/", "/var", "/var/lib/docker")
+"""Folders that a set-up writes to, and that may be disks of their own."""
 _FORMAT = r"-f=${Package} ${Version} ${db:Status-Status}\n"
 _HOLDER = re.compile(r'"([^"]+)"')
 
@@ -26,7 +28,7 @@ _HOLDER = re.compile(r'"([^"]+)"')
 class Survey:
     """A machine as it is. Sizes in bytes; `holders` are the programs behind TCP ports, by port.
 
-    `datagrams` are those behind UDP ports.
+    `datagrams` are those behind UDP ports; `free` is by where a disk is mounted.
     `docker` is the version of the running engine; `swarm` is None, `ours` or `foreign`.
     """
 
@@ -36,7 +38,7 @@ class Survey:
     machine: str
     init: str
     memory: int
-    free: int
+    free: dict[str, int]
     swap: bool
     holders: dict[int, str]
     packages: dict[str, str] = field(default_factory=dict)
@@ -55,7 +57,7 @@ class Survey:
             "system": self.title or "unknown",
             "architecture": self.machine,
             "memory": f"{self.memory / 1e9:.1f} GB",
-            "free_disk": f"{self.free / 1e9:.1f} GB",
+            "free_disk": f"{min(self.free.values(), default=0) / 1e9:.1f} GB",
             "swap": "yes" if self.swap else "no",
             "web_ports_taken": ", ".join(taken) or "none",
             "docker": self.docker or "none",
@@ -76,7 +78,7 @@ async def survey(shell: Shell) -> Survey:
         told("uname", "-m"),
         told("cat", "/proc/1/comm"),
         told("free", "-b"),
-        told("df", "-B1", "--output=avail", "/"),
+        told("df", "-B1", "--output=avail,target", *DISKS),
         told("swapon", "--show=NAME", "--noheadings"),
         told("ss", "-Hltnp"),
         told("dpkg-query", "-W", _FORMAT, *PACKAGES),
@@ -101,7 +103,7 @@ def read(*asked: str) -> Survey:
         machine=machine.strip(),
         init=init.strip(),
         memory=_memory(memory),
-        free=_last_number(free),
+        free=_free(free),
         swap=bool(swap.strip()),
         holders=listeners(ports),
         packages=_packages(packages),
@@ -143,9 +145,10 @@ def _memory(text: str) -> int:
     return int(line[1]) if len(line) > 1 and line[1].isdigit() else 0
 
 
-def _last_number(text: str) -> int:
-    words = text.split()
-    return int(words[-1]) if words and words[-1].isdigit() else 0
+def _free(text: str) -> dict[str, int]:
+    """The free bytes of each disk, by where it is mounted. `df` passes over what is not there."""
+    rows = (line.split(None, 1) for line in text.splitlines())
+    return {row[1].strip(): int(row[0]) for row in rows if len(row) == 2 and row[0].isdigit()}
 
 
 def _packages(text: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from livchat.errors import Invalid, NotFound
 from livchatd.catalog.catalog import Catalog
-from livchatd.catalog.resolve import needed_by, resolve
+from livchatd.catalog.resolve import resolve
 
 CATALOG = Catalog.load()
 
@@ -66,13 +66,6 @@ def test_infrastructure_is_not_deployed_by_hand() -> None:
     with pytest.raises(Invalid, match="set-up"):
         resolve(CATALOG, ["traefik"], [])
     assert not {"traefik", "portainer"} & {app.id for app in CATALOG.apps()}
-
-
-def test_who_needs_an_app() -> None:
-    installed = ["postgres", "redis", "n8n", "chatwoot", "uptime-kuma"]
-    assert needed_by(CATALOG, "postgres", installed) == ["n8n", "chatwoot"]
-    assert needed_by(CATALOG, "redis", installed) == ["n8n"]
-    assert needed_by(CATALOG, "n8n", installed) == []
 
 
 def test_a_circle_is_told_by_its_names(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ GOOD = Survey(
     machine="x86_64",
     init="systemd",
     memory=4 * 10**9,
-    free=30 * 10**9,
+    free={"/": 30 * 10**9},
     swap=False,
     holders={22: "sshd"},
     packages={"apt": "2.6.1"},
@@ -34,6 +34,11 @@ OURS: dict[str, Any] = {
 RELEASE = (
     'PRETTY_NAME="Ubuntu 24.04.3 LTS"\nNAME="Ubuntu"\nVERSION_ID="24.04"\nID=ubuntu\n# a comment\n'
 )
+DISKS = """       Avail Mounted on
+ 36507222016 /
+ 36507222016 /
+  7000000000 /var
+"""
 FREE = """               total        used        free      shared  buff/cache   available
 Mem:     2035810304   312475648  1723334656           0           0  1723334656
 Swap:             0           0           0
@@ -63,10 +68,14 @@ def reasons(found: Survey) -> list[str]:
 def test_answers_are_read_as_programs_print_them():
     found = survey(
         release=RELEASE, machine="aarch64\n", init="systemd\n", memory=FREE,
-        free="       Avail\n 36507222016\n", swap="/swapfile\n", ports=PORTS, packages=PACKAGES,
+        free=DISKS, swap="/swapfile\n", ports=PORTS, packages=PACKAGES,
     )  # fmt: skip
     assert (found.system, found.release, found.machine) == ("ubuntu", "24.04", "aarch64")
-    assert (found.memory, found.free, found.swap) == (2035810304, 36507222016, True)
+    assert (found.memory, found.free, found.swap) == (
+        2035810304,
+        {"/": 36507222016, "/var": 7000000000},
+        True,
+    )
     assert found.packages == {"apt": "2.7.14", "nginx": "1.24.0-2"}
     assert (found.docker, found.swarm, found.stacks) == (None, None, frozenset())
 
@@ -123,8 +132,10 @@ def test_the_known_systems_are_taken_on_both_processors(system, release, machine
         ({"init": "bash"}, "bash"),
         ({"packages": {}}, "apt"),
         ({"memory": 510_000_000}, "0.5 GB of memory"),
-        ({"free": 4 * 10**9, "swap": True}, "4.0 GB are free"),
-        ({"free": 6 * 10**9}, "for swap"),
+        ({"free": {"/": 4 * 10**9}, "swap": True}, "4.0 GB are free under /;"),
+        ({"free": {"/": 30 * 10**9, "/var": 10**9}}, "1.0 GB are free under /var;"),
+        ({"free": {}}, "0.0 GB are free"),
+        ({"free": {"/": 6 * 10**9, "/var": 6 * 10**9}}, "for swap"),
         ({"holders": {80: "apache2"}}, "port 80 is taken by apache2"),
         ({"holders": {443: "caddy"}}, "port 443 is taken by caddy"),
         ({"holders": {443: "docker-proxy"}}, "port 443"),
@@ -141,7 +152,7 @@ def test_each_thing_in_the_way_is_one_refusal_with_a_hint(change, word):
 
 
 def test_room_for_swap_is_asked_for_only_where_swap_will_be_added():
-    tight = replace(GOOD, free=6 * 10**9)
+    tight = replace(GOOD, free={"/": 6 * 10**9})
     assert reasons(replace(tight, swap=True)) == []
     assert reasons(replace(tight, memory=16 * 10**9)) == []
 

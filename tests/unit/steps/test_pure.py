@@ -15,8 +15,8 @@ from livchatd.steps.keys import fingerprint, new_key, public_line
 from livchatd.steps.learnt import UpLearnt
 from livchatd.steps.postgres import identifier, literal
 from livchatd.steps.recipe import database_name
-from livchatd.steps.stack import _full, _plain, _service
 from livchatd.steps.tools import Tools
+from livchatd.steps.watch import _full, _service
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,6 @@ def test_a_service_is_up_when_all_its_replicas_run_or_its_job_is_done(
 )
 def test_a_task_belongs_to_the_service_that_its_name_says(name: str, service: str) -> None:
     assert _service({"Name": name}) == service
-
-
-def test_an_exit_status_is_explained() -> None:
-    assert "want of memory" in _plain("task: non-zero exit (137)")
-    assert "health check" in _plain('"task: non-zero exit (0): container is unhealthy"')
-    assert _plain("No such image: a/b:1") == "No such image: a/b:1"
 
 
 def test_sql_takes_names_and_values_as_they_are() -> None:

@@ -15,6 +15,7 @@ FLAGS = dict(word.lstrip("-").split("=", 1) for word in sys.argv[1:] if "=" in w
 RULE = re.compile(r"Host\(`([^`]+)`\)")
 PORT = re.compile(r"traefik\.http\.services\.[^.]+\.loadbalancer\.server\.port")
 LIVE = "http://127.0.0.1:8080/ping"
+PASSED = ("Host", "Authorization")
 CERTIFICATE, KEY = "/etc/e2e/certificate.pem", "/etc/e2e/key.pem"
 
 
@@ -61,7 +62,8 @@ class Front(BaseHTTPRequestHandler):
             return
         try:
             behind = http.client.HTTPConnection(*found[:2], timeout=10)
-            behind.request("GET", self.path, headers={"Host": self.headers["Host"]})
+            passed = {key: self.headers[key] for key in PASSED if key in self.headers}
+            behind.request("GET", self.path, headers=passed)
             got = behind.getresponse()
             self.answer(got.status, got.read())
         except OSError:
