@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import SecretStr
@@ -110,14 +111,29 @@ class CloudflareDns:
         self._timeout = timeout
         self._made: AsyncCloudflare | None = None
         self._making = asyncio.Lock()
+        self._finding: dict[str, asyncio.Task[Zone]] = {}
 
     async def check(self) -> None:
         """Try the credential on what it is for: the zones."""
         await self._zones("try the credential", per_page=5)
 
     async def zone(self, name: str) -> Zone:
-        """A zone by name; one that is pending is returned as well, with its status."""
+        """A zone by name; one that is pending is returned as well, with its status.
+
+        Who asks while it is being asked for gets the same answer.
+        """
         wanted = _plain(name)
+        if wanted not in self._finding:
+            finding = self._finding[wanted] = asyncio.create_task(self._find(wanted))
+            finding.add_done_callback(partial(self._told, wanted))
+        return await asyncio.shield(self._finding[wanted])
+
+    def _told(self, wanted: str, finding: asyncio.Task[Zone]) -> None:
+        del self._finding[wanted]
+        if not finding.cancelled():
+            finding.exception()  # nobody may wait for it any more
+
+    async def _find(self, wanted: str) -> Zone:
         for found in await self._zones(f"find zone {wanted}", name=wanted, per_page=5):
             if found.name == wanted:
                 return found

@@ -6,9 +6,11 @@ import asyncio
 import base64
 import binascii
 import hashlib
+import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import SecretStr
@@ -20,6 +22,7 @@ from livchat.errors import (
     NotFound,
     ProviderError,
     ProviderUnavailable,
+    RateLimited,
     TimedOut,
 )
 from livchat.wire.providers import Image, Location, ServerType
@@ -35,6 +38,8 @@ from livchatd.providers.base import (
     ThingKind,
 )
 from livchatd.providers.hetzner_actions import ActionWatch
+from livchatd.providers.hetzner_gather import Search
+from livchatd.providers.hetzner_pace import PATIENCE, Pace, Told
 from livchatd.providers.hetzner_pool import CallPool
 
 if TYPE_CHECKING:
@@ -45,7 +50,10 @@ T = TypeVar("T")
 ENDPOINT = "https://api.hetzner.cloud/v1"
 THREADS = 8
 CALLS_IN_ONE = 4
-"""How many time-outs one call may take, its retries and its wait for a thread included."""
+"""How many time-outs one call may take, its retries and its wait for a thread included,
+not that for its turn."""
+REFUSALS = 3
+"""How often one call is offered to Hetzner when it answers that there were too many."""
 GONE_WITHIN = 300.0
 """Seconds in which something that is deleted must be gone."""
 FRESH = 60.0
@@ -73,8 +81,11 @@ class Hetzner:
         self._timeout = timeout
         self._pool = CallPool(name, THREADS, CALLS_IN_ONE * timeout)
         self._own = threading.local()
+        self._pace = Pace()
         self._watch = ActionWatch(self._actions)
         self._ahead: float | None = None
+        self._machines = Search(self._find_machines)
+        self._addresses = Search(self._find_addresses)
         self._remembered: dict[str, tuple[float, Any]] = {}
         self._asking: dict[str, asyncio.Lock] = {}
 
@@ -105,12 +116,12 @@ class Hetzner:
         return await self._remember("list the images", lambda calls: calls.images())
 
     async def find_address(self, labels: Mapping[str, str]) -> Address | None:
-        """The address that carries all these labels, or None."""
-        return await self._ask("find the address", lambda calls: calls.find_address(labels))
+        """The address that carries all these labels, or None; who asks at once, asks together."""
+        return await self._addresses.first(labels)
 
     async def reserve_address(self, name: str, region: str, labels: Mapping[str, str]) -> Address:
         """Reserve an IPv4 address."""
-        return await self._ask(
+        return await self._buy(
             f"reserve address {name}", lambda calls: calls.reserve_address(name, region, labels)
         )
 
@@ -128,13 +139,10 @@ class Hetzner:
         """The id of the SSH key; one that the project has under another name serves as well."""
         fingerprint = _fingerprint(public_key)
         doing = f"add SSH key {name}"
-        found = await self._ask(doing, lambda calls: calls.find_key(fingerprint))
-        if found is not None:
-            return found
         try:
-            return await self._ask(doing, lambda calls: calls.add_key(name, public_key, labels))
+            return await self._buy(doing, lambda calls: calls.add_key(name, public_key, labels))
         except Conflict:
-            # Another job adds the same key at the same time.
+            # Nearly always it is new: to look first would be one call more for each server.
             found = await self._ask(doing, lambda calls: calls.find_key(fingerprint))
             if found is None:
                 raise
@@ -150,8 +158,8 @@ class Hetzner:
         await self._until(gone, doing)
 
     async def find_machine(self, labels: Mapping[str, str]) -> Machine | None:
-        """The machine that carries all these labels, or None."""
-        return await self._ask("find the machine", lambda calls: calls.find_machine(labels))
+        """The machine that carries all these labels, or None; who asks at once, asks together."""
+        return await self._machines.first(labels)
 
     async def machine(self, machine_id: str) -> Machine | None:
         """One machine, or None if it is gone."""
@@ -161,7 +169,7 @@ class Hetzner:
 
     async def order(self, order: MachineOrder) -> Ordered:
         """Order a machine."""
-        return await self._ask(f"order machine {order.name}", lambda calls: calls.order(order))
+        return await self._buy(f"order machine {order.name}", lambda calls: calls.order(order))
 
     async def actions(self, actions: tuple[str, ...]) -> ActionState:
         """How far these actions are; jobs that ask at the same time share a request."""
@@ -248,12 +256,47 @@ class Hetzner:
             return None
 
     async def _actions(self, ids: Sequence[str]) -> list[Mapping[str, Any]]:
-        return await self._ask("look at the actions", lambda calls: calls.actions(ids))
+        return await self._ask(
+            "look at the actions", lambda calls: calls.actions(ids), urgent=False
+        )
 
-    async def _ask(self, doing: str, call: Callable[[Calls], T]) -> T:
-        return await self._pool.run(lambda: self._in_thread(doing, call))
+    async def _find_machines(self, labels: Mapping[str, Sequence[str]]) -> list[Machine]:
+        return await self._ask(
+            "find the machine", lambda calls: calls.find_machines(labels), urgent=False
+        )
 
-    def _in_thread(self, doing: str, call: Callable[[Calls], T]) -> T:
+    async def _find_addresses(self, labels: Mapping[str, Sequence[str]]) -> list[Address]:
+        return await self._ask(
+            "find the address", lambda calls: calls.find_addresses(labels), urgent=False
+        )
+
+    async def _buy(self, doing: str, call: Callable[[Calls], T]) -> T:
+        return await self._ask(doing, call, urgent=False, patience=PATIENCE)
+
+    async def _ask(
+        self,
+        doing: str,
+        call: Callable[[Calls], T],
+        *,
+        urgent: bool = True,
+        patience: float = math.inf,
+    ) -> T:
+        """Make a call in its turn; `urgent` ones are those that a person or an undo waits for."""
+        for tries in range(1, REFUSALS + 1):
+            told: list[Told] = []
+            mark = await self._pace.turn(urgent=urgent, patience=patience)
+            try:
+                return await self._pool.run(partial(self._in_thread, doing, call, told))
+            except RateLimited:
+                # It was not carried out: when all may go on, so may this one.
+                if tries == REFUSALS:
+                    raise
+                urgent = True
+            finally:
+                self._pace.ended(mark, told)
+        raise RateLimited(f"hetzner's limit of requests: {doing}")
+
+    def _in_thread(self, doing: str, call: Callable[[Calls], T], told: list[Told]) -> T:
         # hcloud takes a third of a second to import: here, in the thread, and when first needed.
         from livchatd.providers.hetzner_calls import Calls  # noqa: PLC0415
         from livchatd.providers.hetzner_errors import EXPECTED, explain  # noqa: PLC0415
@@ -264,6 +307,7 @@ class Hetzner:
                 self._own.calls = Calls(
                     token, self._endpoint, __version__, self._timed, self._timeout
                 )
+            self._own.calls.told = told
             return call(self._own.calls)
         except EXPECTED as error:
             raise explain(error, doing) from error

@@ -1,52 +1,36 @@
-"""Watching actions: one request tells about many, whoever asks while another is under way."""
+"""Watching actions: one request tells about those of many jobs."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from livchat.errors import NotFound
 from livchatd.providers.base import ActionState
-
-AT_ONCE = 50
-"""Actions that one request may ask for (Hetzner's largest page)."""
+from livchatd.providers.hetzner_gather import Gathering
 
 Action = Mapping[str, Any]
 
 
 class ActionWatch:
-    """Asks for the actions of all jobs together: Hetzner grants one request a second."""
+    """Asks for the actions of all jobs together."""
 
     def __init__(self, ask: Callable[[Sequence[str]], Awaitable[list[Action]]]) -> None:
         self._ask = ask
-        self._wanted: set[str] = set()
-        self._next: asyncio.Task[dict[str, Action]] | None = None
-        self._flying = asyncio.Lock()
+        self._gathering = Gathering(self._look)
 
     async def state(self, actions: Sequence[str]) -> ActionState:
         """How far these actions are; `NotFound` if one is not known any more."""
         if not actions:
             return ActionState(100.0, done=True)
-        self._wanted.update(actions)
-        if self._next is None:
-            self._next = asyncio.create_task(self._look())
-            self._next.add_done_callback(_seen)
-        found = await asyncio.shield(self._next)
+        found = await self._gathering.found(actions)
         missing = [action for action in actions if action not in found]
         if missing:
             raise NotFound(f"hetzner does not know action {missing[0]}")
         return together([found[action] for action in actions])
 
-    async def _look(self) -> dict[str, Action]:
-        """What is wanted once the request before this one has been answered."""
-        async with self._flying:
-            wanted, self._wanted, self._next = sorted(self._wanted), set(), None
-            found: dict[str, Action] = {}
-            for start in range(0, len(wanted), AT_ONCE):
-                for action in await self._ask(wanted[start : start + AT_ONCE]):
-                    found[str(action["id"])] = action
-            return found
+    async def _look(self, ids: Sequence[str]) -> dict[str, Action]:
+        return {str(action["id"]): action for action in await self._ask(ids)}
 
 
 def together(actions: Sequence[Action]) -> ActionState:
@@ -59,9 +43,3 @@ def together(actions: Sequence[Action]) -> ActionState:
     done = all(action["status"] == "success" for action in actions)
     share = [100 if a["status"] == "success" else a.get("progress") or 0 for a in actions]
     return ActionState(sum(share) / len(share), done=done)
-
-
-def _seen(task: asyncio.Task[dict[str, Action]]) -> None:
-    """Take the outcome of a request that nobody waits for any more."""
-    if not task.cancelled():
-        task.exception()

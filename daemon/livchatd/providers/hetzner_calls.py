@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
+import requests
 from hcloud import APIException, Client
 from hcloud.images import Image as ImageRef
 from hcloud.locations import Location as LocationRef
@@ -18,6 +20,7 @@ from livchat.wire.providers import Image, Location, ServerType
 from livchatd.providers import hetzner_read as read
 from livchatd.providers import hetzner_things as things
 from livchatd.providers.base import Address, Machine, MachineOrder, Ordered, Thing, ThingKind
+from livchatd.providers.hetzner_pace import Told
 
 CONNECTING = 6.0
 """Connecting has this part of the time that an answer has."""
@@ -25,8 +28,14 @@ RETRIES = 2
 LONGEST_RETRY = 4.0
 
 
+TOO_MANY, LIMITED = 429, "rate_limit_exceeded"
+
+
 class Calls:
-    """One thread's client. Errors are hcloud's and requests' own."""
+    """One thread's client. Errors are hcloud's and requests' own.
+
+    `told` collects what the answers of the present call tell of the limit of requests.
+    """
 
     def __init__(
         self,
@@ -51,6 +60,10 @@ class Calls:
         base._retry_interval_func = _pause  # noqa: SLF001
         self._timed = timed
         base._session.hooks["response"].append(self._answered)  # noqa: SLF001
+        # Over the limit all wait for their turn, and no thread with them.
+        base._retry_policy = partial(_passes, base._retry_policy)  # type: ignore[method-assign]  # noqa: SLF001
+        base._session.hooks["response"].append(self._hear)  # noqa: SLF001
+        self.told: list[Told] = []
 
     def _answered(self, answer: Any, *_: Any, **__: Any) -> None:
         """Tell when it was sent by their clock, in seconds since the epoch."""
@@ -82,10 +95,10 @@ class Calls:
         found = self._client.images.get_all(type=["system"], include_deprecated=True)
         return [read.image(image) for image in found if image.status == "available"]
 
-    def find_address(self, labels: Mapping[str, str]) -> Address | None:
-        """By label."""
-        found = self._client.primary_ips.get_list(label_selector=_selector(labels)).primary_ips
-        return read.address(found[0]) if found else None
+    def find_addresses(self, labels: Mapping[str, Sequence[str]]) -> list[Address]:
+        """By label, of which each may have one of several values."""
+        found = self._client.primary_ips.get_all(label_selector=_selector(labels))
+        return [read.address(each) for each in found]
 
     def reserve_address(self, name: str, region: str, labels: Mapping[str, str]) -> Address:
         """An IPv4 address that outlives its machine."""
@@ -126,7 +139,9 @@ class Calls:
 
     def delete_keys(self, labels: Mapping[str, str]) -> bool:
         """Delete the keys with these labels. Whether there was none left to delete."""
-        found = self._client.ssh_keys.get_all(label_selector=_selector(labels))
+        found = self._client.ssh_keys.get_all(
+            label_selector=_selector({key: (value,) for key, value in labels.items()})
+        )
         for key in found:
             self.delete_key(int(key.id or 0))
         return not found
@@ -147,10 +162,10 @@ class Calls:
         """One of them, or None if it is gone."""
         return things.one(self._client, kind, thing_id)
 
-    def find_machine(self, labels: Mapping[str, str]) -> Machine | None:
-        """By label."""
-        found = self._client.servers.get_list(label_selector=_selector(labels)).servers
-        return read.machine(found[0]) if found else None
+    def find_machines(self, labels: Mapping[str, Sequence[str]]) -> list[Machine]:
+        """By label, of which each may have one of several values."""
+        found = self._client.servers.get_all(label_selector=_selector(labels))
+        return [read.machine(each) for each in found]
 
     def machine(self, machine_id: int) -> Machine | None:
         """By id."""
@@ -194,9 +209,22 @@ class Calls:
                 raise
         return None
 
+    def _hear(self, answer: requests.Response, *_: object, **__: object) -> None:
+        """Note what an answer tells of the limit."""
+        told = read.limit(answer.headers, refused=answer.status_code == TOO_MANY)
+        if told is not None:
+            self.told.append(told)
 
-def _selector(labels: Mapping[str, str]) -> str:
-    return ",".join(f"{key}=={value}" for key, value in sorted(labels.items()))
+
+def _selector(labels: Mapping[str, Sequence[str]]) -> str:
+    return ",".join(
+        f"{key}=={values[0]}" if len(values) == 1 else f"{key} in ({','.join(values)})"
+        for key, values in sorted(labels.items())
+    )
+
+
+def _passes(before: Callable[[APIException], bool], exception: APIException) -> bool:
+    return exception.code != LIMITED and before(exception)
 
 
 def _pause(retries: int) -> float:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
+from time import time as here
 from typing import Any
 
 from hcloud.images import BoundImage
@@ -14,6 +16,7 @@ from hcloud.servers import BoundServer
 
 from livchat.wire.providers import Image, Location, ServerType, TypeLocation
 from livchatd.providers.base import Address, Machine
+from livchatd.providers.hetzner_pace import Told
 
 Prices = Mapping[str, Mapping[str, Any]]
 """By location: price_monthly and price_hourly, each with net and gross as text."""
@@ -99,6 +102,31 @@ def address_prices(pricing: Mapping[str, Any]) -> Prices:
     """What a primary IPv4 address costs, by location."""
     listed = [kind for kind in pricing.get("primary_ips") or [] if kind.get("type") == "ipv4"]
     return {price["location"]: price for kind in listed for price in kind.get("prices") or []}
+
+
+def limit(headers: Mapping[str, str], *, refused: bool) -> Told | None:
+    """What an answer tells of the limit of requests; None where it tells nothing."""
+    try:
+        most, left = int(headers["RateLimit-Limit"]), int(headers["RateLimit-Remaining"])
+        full_in = int(headers["RateLimit-Reset"]) - _sent(headers)
+    except (KeyError, ValueError, TypeError):
+        if not refused:
+            return None
+        most, left, full_in = 0, 0, 0.0
+    after = headers.get("Retry-After", "")
+    return Told(
+        limit=most,
+        left=left,
+        full_in=full_in,
+        refused=refused,
+        after=float(after) if after.isdecimal() else None,
+    )
+
+
+def _sent(headers: Mapping[str, str]) -> float:
+    """When an answer was sent by the clock over there, with which its other times agree."""
+    date = headers.get("Date")
+    return parsedate_to_datetime(date).timestamp() if date else here()
 
 
 def gross(what: str, place: str | None, prices: Prices, ipv4: Prices) -> str | None:

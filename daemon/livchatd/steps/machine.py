@@ -212,7 +212,10 @@ class AwaitMachine(Step[MachineLearnt]):
     async def _machine(self, run: Run[MachineLearnt]) -> Machine:
         provider = self.tools.provider(self.order.provider)
         machine_id = run.learnt.machine_id
-        machine = await provider.machine(machine_id) if machine_id else None
+        # By label first: jobs that look at the same time share that call.
+        machine = await provider.find_machine(labels(self.order.name, run.origin))
+        if machine is None or machine.id != machine_id:
+            machine = await provider.machine(machine_id) if machine_id else None
         if machine is None:
             raise ProviderError(
                 f"the machine of '{self.order.name}' is gone",
