@@ -59,8 +59,6 @@ def run(servers: int, scale: float) -> list[Figure]:
                 break
         calls = Counter(sandbox.status()["calls"]) - before
         peak = _peak(sandbox.process.pid)
-        daemon.send_signal(10)
-        sleep(1)
         daemon.terminate()
         daemon.wait(30)
         told = json.loads((home / "meter.json").read_text())

@@ -82,10 +82,14 @@ async def _run(daemon: Any, kept: Path) -> None:
     if os.environ.get("GCT"):
         gc.set_threshold(*map(int, os.environ["GCT"].split(",")))
     try:
+        if os.environ.get("SLOW"):
+            exec(open("/tmp/w/f-slow.py").read(), globals())
         asyncio.get_running_loop().add_signal_handler(10, lambda: print(_gc_told(), flush=True))
         await daemon.run()
     finally:
         beating.cancel()
+        if "tell" in globals():
+            tell()
         kept.write_text(json.dumps(meter.told()))
 
 

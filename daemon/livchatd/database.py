@@ -6,6 +6,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ T = TypeVar("T")
 
 GROUP = 512
 """At most so many writes share a commit."""
+SLICE = 16
+"""So many of them are delivered at a time: whoever they wake all run before anything else does."""
 
 
 class TableDamaged(LivChatError):
@@ -89,6 +92,8 @@ class Database:
         self._thread = threading.Thread(target=self._run, name="table", daemon=True)
         self._thread.start()
         self._closed = False
+        self._arrived: deque[_Write[Any]] = deque()
+        self._delivering = False
 
     def write(self, run: Callable[[Transaction], T]) -> asyncio.Future[T]:
         """Run `run` in the writer's next commit; the result arrives once it is on disk."""
@@ -158,7 +163,7 @@ class Database:
             for write in group:
                 write.after, write.error, write.result = [], None, None
                 self._alone(write)
-        self._loop.call_soon_threadsafe(_deliver, group)
+        self._loop.call_soon_threadsafe(self._arrive, group)
 
     def _together(self, group: Iterable[_Write[Any]]) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
@@ -185,27 +190,36 @@ class Database:
             self._roll_back()
             write.error = error
 
+    def _arrive(self, group: list[_Write[Any]]) -> None:
+        """In the loop: deliver it after what came before."""
+        self._arrived.extend(group)
+        if not self._delivering:
+            self._deliver()
+
+    def _deliver(self) -> None:
+        """After a commit: the answers, then the consequences, both in order, some at a time.
+
+        Whoever waits for an answer goes on before what the consequences start, and after they are
+        known: a submit is answered before its job takes the loop.
+        """
+        some = [self._arrived.popleft() for _ in range(min(SLICE, len(self._arrived)))]
+        self._delivering = bool(self._arrived)
+        if self._delivering:
+            self._loop.call_soon(self._deliver)
+        for write in some:
+            if write.answer is None or write.answer.done():
+                continue
+            if write.error is not None:
+                write.answer.set_exception(write.error)
+            else:
+                write.answer.set_result(write.result)
+        for write in some:
+            for call in write.after:
+                call()
+
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
-
-
-def _deliver(group: list[_Write[Any]]) -> None:
-    """After a commit, in the loop: the answers, then the consequences, both in order.
-
-    Whoever waits for an answer goes on before what the consequences start, and after they are
-    known: a submit is answered before its job takes the loop.
-    """
-    for write in group:
-        if write.answer is None or write.answer.done():
-            continue
-        if write.error is not None:
-            write.answer.set_exception(write.error)
-        else:
-            write.answer.set_result(write.result)
-    for write in group:
-        for call in write.after:
-            call()
 
 
 def _told(error: sqlite3.OperationalError) -> LivChatError | sqlite3.OperationalError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -128,23 +129,6 @@ class CloudflareDns:
             finding.add_done_callback(partial(self._told, wanted))
         return await asyncio.shield(self._finding[wanted])
 
-    def _told(self, wanted: str, finding: asyncio.Task[Zone]) -> None:
-        del self._finding[wanted]
-        if not finding.cancelled():
-            finding.exception()  # nobody may wait for it any more
-
-    async def _find(self, wanted: str) -> Zone:
-        for found in await self._zones(f"find zone {wanted}", name=wanted, per_page=5):
-            if found.name == wanted:
-                return found
-        names = sorted(zone.name for zone in await self.zones())
-        raise NotFound(
-            f"there is no zone {wanted} in this account; "
-            + (f"there are {', '.join(names)}" if names else "there is none"),
-            hint="add the domain at https://dash.cloudflare.com",
-            details={"zone": wanted, "zones": names},
-        )
-
     async def zones(self) -> list[Zone]:
         """Every zone that the credential may see."""
         found: list[Zone] = []
@@ -215,6 +199,23 @@ class CloudflareDns:
         made, self._made = self._made, None
         if made is not None:
             await made.close()
+
+    async def _find(self, wanted: str) -> Zone:
+        for found in await self._zones(f"find zone {wanted}", name=wanted, per_page=5):
+            if found.name == wanted:
+                return found
+        names = sorted(zone.name for zone in await self.zones())
+        raise NotFound(
+            f"there is no zone {wanted} in this account; "
+            + (f"there are {', '.join(names)}" if names else "there is none"),
+            hint="add the domain at https://dash.cloudflare.com",
+            details={"zone": wanted, "zones": names},
+        )
+
+    def _told(self, wanted: str, finding: asyncio.Task[Zone]) -> None:
+        del self._finding[wanted]
+        if not finding.cancelled():
+            finding.exception()  # nobody may wait for it any more
 
     async def _put(self, zone_id: str, wanted: Record) -> Record:
         rivals = [
@@ -314,6 +315,7 @@ class CloudflareDns:
         client.api_key = _reveal(self._key)
         client.user_service_key = None
         # Each of these is imported when it is first touched: here, rather than in the loop.
+        importlib.import_module("anyio._backends._asyncio")
         _ = client.zones.with_raw_response, client.dns.records.with_raw_response
         return client
 

@@ -32,7 +32,7 @@ async def _nothing() -> None:
 
 USUAL = 30.0
 """Seconds for one call for which the time-outs of commands are written."""
-DIALS_AT_ONCE = 64
+DIALS_AT_ONCE = 16
 """Connections being made at once: a key exchange costs CPU, and the time-out counts."""
 
 

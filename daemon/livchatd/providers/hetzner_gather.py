@@ -15,36 +15,55 @@ V = TypeVar("V")
 
 AT_ONCE = 50
 """What one request may ask for (Hetzner's largest page)."""
+SLICE = 16
+"""So many are told of an answer before others have the loop."""
+
+_Told = asyncio.Future[Mapping[K, V]]
 
 
 class Gathering(Generic[K, V]):
     """Asks for what many want, in requests of at most 50, one at a time.
 
-    `ask` answers for some keys; one that it does not answer for is not there.
+    `ask` answers for some keys; one that it does not answer for is not there. Who waits is told
+    some at a time: all at once they would hold up the loop.
     """
 
     def __init__(self, ask: Callable[[Sequence[K]], Awaitable[Mapping[K, V]]]) -> None:
         self._ask = ask
-        self._wanted: dict[K, None] = {}
-        self._next: asyncio.Task[dict[K, V]] | None = None
-        self._flying = asyncio.Lock()
+        self._waiting: list[tuple[Sequence[K], _Told[K, V]]] = []
+        self._looking: asyncio.Task[None] | None = None
 
     async def found(self, keys: Sequence[K]) -> Mapping[K, V]:
         """What is there of these keys, and of others that were asked for at the same time."""
-        self._wanted.update(dict.fromkeys(keys))
-        if self._next is None:
-            self._next = asyncio.create_task(self._look())
-            self._next.add_done_callback(_seen)
-        return await asyncio.shield(self._next)
+        told: _Told[K, V] = asyncio.get_running_loop().create_future()
+        self._waiting.append((keys, told))
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look())
+        return await told
 
-    async def _look(self) -> dict[K, V]:
-        """What is wanted once the request before this one has been answered."""
-        async with self._flying:
-            wanted, self._wanted, self._next = list(self._wanted), {}, None
+    async def _look(self) -> None:
+        """Ask for what is wanted by now, again and again until nobody wants anything."""
+        while self._waiting:
+            waiting, self._waiting = self._waiting, []
+            wanted = list(
+                dict.fromkeys(key for keys, told in waiting for key in keys if not told.done())
+            )
             found: dict[K, V] = {}
-            for start in range(0, len(wanted), AT_ONCE):
-                found.update(await self._ask(wanted[start : start + AT_ONCE]))
-            return found
+            error: Exception | None = None
+            try:
+                for start in range(0, len(wanted), AT_ONCE):
+                    found.update(await self._ask(wanted[start : start + AT_ONCE]))
+            except Exception as failure:  # noqa: BLE001 - it belongs to whoever waits
+                error = failure
+            for number, (_, told) in enumerate(waiting, start=1):
+                if told.done():
+                    continue
+                if error is None:
+                    told.set_result(found)
+                else:
+                    told.set_exception(error)
+                if number % SLICE == 0:
+                    await asyncio.sleep(0)
 
 
 class Labelled(Protocol):
@@ -94,9 +113,3 @@ def covering(wanted: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
         (key for key in shared if len(values[key]) > 1), key=lambda k: len(values[k]), default=""
     )
     return {key: found for key, found in values.items() if len(found) == 1 or key == apart}
-
-
-def _seen(task: asyncio.Task[dict[K, V]]) -> None:
-    """Take the outcome of a request that nobody waits for any more."""
-    if not task.cancelled():
-        task.exception()
