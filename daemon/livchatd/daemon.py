@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
+import itertools
 import logging
 import os
 import signal
@@ -27,6 +29,10 @@ log = logging.getLogger("livchatd")
 
 DRAIN = 0.4
 """Seconds that requests under way have when the daemon stops; aiohttp may wait twice as long."""
+SWEEP = 60.0
+"""Seconds between looks whether garbage can be collected without anybody noticing."""
+AFRESH = 24 * 60
+"""Sweeps after which what has survived is looked through once more."""
 LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -83,7 +89,9 @@ class Daemon:
             app[READY].set()
             listen.notify("READY=1")
             log.info("livchatd %s listens at %s", __version__, self._places.socket)
+            sweeping = asyncio.create_task(_sweep(parts.engine.counts))
             await told.wait()
+            sweeping.cancel()
         finally:
             listen.notify("STOPPING=1")
             # The socket goes first: who comes now finds no daemon rather than a dying one.
@@ -116,3 +124,14 @@ class Daemon:
         bound = {listen.split(self._options.tcp)[0]} if self._options.tcp else set()
         names = {name.lower() for name in (*bound, *self._options.allow_host)}
         return TokenFile(self._places.token), LOOPBACK_NAMES | names
+
+
+async def _sweep(counts: Callable[[], dict[str, int]]) -> None:
+    """Collect old garbage when no job runs. What survives is not looked through the next time."""
+    for number in itertools.count(1):
+        await asyncio.sleep(SWEEP)
+        if gc.get_count()[2] and not any(counts().values()):
+            if number % AFRESH == 0:
+                gc.unfreeze()
+            gc.collect()
+            gc.freeze()

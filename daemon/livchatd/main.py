@@ -20,6 +20,11 @@ from livchatd.api.listen import AlreadyRunning
 if TYPE_CHECKING:
     from livchatd.daemon import Daemon
 
+SELDOM = (2_000, 20, 1_000)
+"""When garbage is looked for: what is old hardly ever by itself, but when no job runs (daemon.py).
+
+Looking through all that a thousand servers keep in memory stops the loop for half a second.
+"""
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -54,6 +59,7 @@ def _daemon() -> type[Daemon]:
     from livchatd.daemon import Daemon  # noqa: PLC0415 - with the collector at rest
 
     gc.freeze()
+    gc.set_threshold(*SELDOM)
     gc.enable()
     return Daemon
 
