@@ -99,10 +99,11 @@ class Pace:
         """`uncounted`: the calls, at most, that were not made yet when the answer was given."""
         self._refill()
         first, self._limit = not self._limit, told.limit or self._limit
-        # The time to recover is rounded up: what it proves is never more than there is.
-        proven = (told.limit - told.left) / told.full_in if told.full_in > 0 else 0.0
+        # Both are rounded to whole numbers: what is proven is never more than what comes back.
+        proven = (told.limit - told.left - 1) / told.full_in if told.full_in > 0 else 0.0
         self._rate = max(self._rate, proven, self._limit / HOUR)
-        least, most = float(told.left - uncounted), float(told.left - self._begun)
+        # Calls under way may be counted in what is left, or not yet.
+        least, most = float(told.left - uncounted), float(told.left)
         self._level = least if first else min(max(self._level, least), most)
         if not told.refused:
             self._refusals = 0
@@ -127,6 +128,8 @@ class Pace:
         self._refill()
         while (turn := self._next()) is not None:
             self._leave(turn)
+            if turn.cancelled():
+                continue  # it is about to leave
             self._begun += 1
             self._level -= 1
             turn.set_result(None)
