@@ -12,14 +12,16 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
-
-import measure
+from typing import TYPE_CHECKING, Any
 
 from livchat.paths import places
 from livchatd import main as livchatd
 
+if TYPE_CHECKING:
+    from livchatd.daemon import Daemon
+
 BEAT = 0.005
+LATE = 0.02
 FIRST = 3.0
 """Seconds after the start that are not counted: imports of what is needed first."""
 
@@ -42,7 +44,7 @@ class Meter:
             await asyncio.sleep(BEAT)
             late = time.monotonic() - at - BEAT
             self.beats += 1
-            if late > 0.02:
+            if late > LATE:
                 # The loop's own CPU in that time: the rest is waiting for a core or for the GIL.
                 self.late.append((at - since, late, time.thread_time() - cpu))
 
@@ -63,44 +65,25 @@ class Meter:
             "beats": self.beats,
             "late": self.late,
             "collected": self.collected,
-            "gc": _gc_told(),
         }
 
 
-def _gc_told() -> Any:
-    counts, stats, n = gc.get_count(), gc.get_stats(), len(gc.get_objects())
-    began = time.perf_counter()
-    found = gc.collect()
-    return [counts, stats, n, found, time.perf_counter() - began, len(gc.get_objects())]
-
-
-async def _run(daemon: Any, kept: Path) -> None:
-    meter = Meter()
+async def _run(daemon: Daemon, meter: Meter) -> None:
     beating = asyncio.create_task(meter.run())
-    import os
-
-    if os.environ.get("GCT"):
-        gc.set_threshold(*map(int, os.environ["GCT"].split(",")))
     try:
-        if os.environ.get("SLOW"):
-            exec(open("/tmp/w/f-slow.py").read(), globals())
-        asyncio.get_running_loop().add_signal_handler(10, lambda: print(_gc_told(), flush=True))
         await daemon.run()
     finally:
         beating.cancel()
-        if "tell" in globals():
-            tell()
-        kept.write_text(json.dumps(meter.told()))
 
 
 def main() -> None:
-    """The daemon's own start, with the meter on its loop."""
-    kept = Path(sys.argv[1])
-    options = livchatd._options(["--log-level", "warning"])
-    daemon = livchatd._daemon()(places(), options)
-    asyncio.new_event_loop().run_until_complete(_run(daemon, kept))
+    """The daemon, begun as `livchatd` begins it, with the meter on its loop."""
+    options = livchatd._options(["--log-level", "warning"])  # noqa: SLF001 - its own start
+    daemon = livchatd._daemon()(places(), options)  # noqa: SLF001 - its own start
+    meter = Meter()
+    asyncio.new_event_loop().run_until_complete(_run(daemon, meter))
+    Path(sys.argv[1]).write_text(json.dumps(meter.told()))
 
 
 if __name__ == "__main__":
-    assert measure.ROOT
     main()
