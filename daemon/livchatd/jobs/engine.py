@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 TICK = 0.25
 """Seconds between looks at the progress of running steps."""
+SLICE = 16
+"""Jobs looked at before others have the loop."""
 HEARTBEAT = 60
 """Ticks between two heartbeats of the streams: 15 s."""
 
@@ -363,16 +365,18 @@ class Engine:
             if passed % tidy.EVERY == tidy.FIRST:
                 work = tidy.tidy(self._database, self.claims, self.prune)
                 self._tidying = asyncio.create_task(work)
-            for live in list(self._live.values()):
-                if live.status is not JobStatus.RUNNING:
-                    continue
-                said = [step for step in live.workers.values() if step.told]
-                before = live.progress
-                live.fields(lists=False)
-                if said or (passed % 4 == 0 and live.progress != before):
-                    for step in said:
-                        step.told = 0
-                    self._recorder.tell(live, said, {})
+            for number, live in enumerate(list(self._live.values())):
+                if number % SLICE == 0:
+                    await asyncio.sleep(0)
+                if live.status is JobStatus.RUNNING:
+                    self._tell(live, look=(passed + live.n) % 4 == 0)
+
+    def _tell(self, live: Live, *, look: bool) -> None:
+        said = [step for step in live.workers.values() if step.told]
+        if said or (look and live.moved()):
+            for step in said:
+                step.told = 0
+            self._recorder.tell(live, said, {})
 
     def _head(self) -> int:
         last = self._database.reader.execute("SELECT max(seq) FROM events").fetchone()[0]

@@ -142,6 +142,10 @@ class Live:
             if step.status is StepStatus.PENDING and done.issuperset(self.plan[step.key].after)
         ]
 
+    def moved(self) -> bool:
+        """Whether progress is more than was told last."""
+        return self._share(monotonic()) > self.progress
+
     def fields(self, *, lists: bool) -> dict[str, Any]:
         """What follows from the steps: progress, estimate, the step at work; and the lists."""
         at = monotonic()
