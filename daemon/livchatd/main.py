@@ -20,7 +20,7 @@ from livchatd.api.listen import AlreadyRunning
 if TYPE_CHECKING:
     from livchatd.daemon import Daemon
 
-SELDOM = (2_000, 20, 1_000)
+SELDOM = (1_000, 8, 5_000)
 """When garbage is looked for: what is old hardly ever by itself, but when no job runs (daemon.py).
 
 Looking through all that a thousand servers keep in memory stops the loop for half a second.
