@@ -232,6 +232,7 @@ class Hetzner:
 
     async def close(self) -> None:
         """Take no more calls. A call that hangs is left behind in its thread."""
+        self._pace.close()
         self._pool.close()
 
     async def _must_be_ours(

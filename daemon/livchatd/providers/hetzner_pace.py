@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from livchat.errors import RateLimited
+from livchat.errors import ProviderUnavailable, RateLimited
+
+log = logging.getLogger("livchatd.hetzner")
 
 FIRST = 8
 """Calls that may begin before the first answer has told the limit."""
@@ -22,6 +25,11 @@ HOLD = 0.5
 """Seconds that all wait after a refusal that does not say how long; doubled each time in a row."""
 HOLD_MOST = 60.0
 HOUR = 3600.0
+LONG = 10.0
+"""Seconds in line that are worth a line in the daemon's log."""
+
+
+CLOSED = "hetzner is closed: the daemon is stopping"
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,8 @@ class Pace:
         self._held_until = 0.0
         self._refusals = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._long = False
+        self._closed = False
 
     async def turn(self, *, urgent: bool = False, patience: float = math.inf) -> int:
         """Wait for the turn to make a call; a mark, with which `ended` must follow.
@@ -72,13 +82,15 @@ class Pace:
                 f"hetzner's limit of requests is used up: the next is free in {wait:.0f} s",
                 details={"retry_after": round(wait, 1)},
             )
+        if self._closed:
+            raise ProviderUnavailable(CLOSED)
         mine: _Turn = asyncio.get_running_loop().create_future()
         (self._urgent if urgent else self._line).append(mine)
         self._serve()
         try:
             await mine
         except asyncio.CancelledError:
-            if mine.done() and not mine.cancelled():
+            if mine.done() and not mine.cancelled() and mine.exception() is None:
                 self._begun -= 1
                 self._level += 1
             else:
@@ -94,6 +106,13 @@ class Pace:
         for each in told:
             self._learn(each, uncounted=self._begun + self._over - mark - 1)
         self._serve()
+
+    def close(self) -> None:
+        """Let go of whoever waits: the daemon stops."""
+        self._closed = True
+        for turn in (*self._urgent, *self._line):
+            if not turn.done():
+                turn.set_exception(ProviderUnavailable(CLOSED))
 
     def _learn(self, told: Told, uncounted: int) -> None:
         """`uncounted`: the calls, at most, that were not made yet when the answer was given."""
@@ -128,13 +147,23 @@ class Pace:
         self._refill()
         while (turn := self._next()) is not None:
             self._leave(turn)
-            if turn.cancelled():
-                continue  # it is about to leave
+            if turn.done():
+                continue  # cancelled, or let go
             self._begun += 1
             self._level -= 1
             turn.set_result(None)
         if (wait := self._wait()) is not None:
             self._timer = asyncio.get_running_loop().call_later(wait, self._serve)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Say once that calls wait, and once that they do not any more."""
+        wait = self._wait_of_all() if self._line or self._urgent else 0.0
+        if wait >= LONG and not self._long:
+            log.warning("calls wait for hetzner's limit of requests: the last for %.0f s", wait)
+        elif not wait and self._long:
+            log.warning("calls do not wait for hetzner's limit of requests any more")
+        self._long = wait >= LONG or (self._long and wait > 0)
 
     def _next(self) -> _Turn | None:
         """Who may begin now."""

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livchat.errors import RateLimited
+from livchat.errors import ProviderUnavailable, RateLimited
 from livchatd.providers.hetzner_pace import FIRST, HOUR, Pace, Told
 
 T = TypeVar("T")
@@ -214,3 +214,30 @@ def test_who_can_ask_again_later_is_told_when() -> None:
     error = run(work)
     assert error.transient
     assert 400 <= error.details["retry_after"] <= 700
+
+
+def test_closing_lets_go_of_who_waits_and_takes_nobody_any_more() -> None:
+    async def work() -> list[BaseException | int]:
+        pace = clocked()
+        pace.ended(await pace.turn(), [Told(3600, 0, HOUR)])
+        waiting = [asyncio.create_task(pace.turn(urgent=n % 2 == 0)) for n in range(4)]
+        await asyncio.sleep(0)
+        pace.close()
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+        with pytest.raises(ProviderUnavailable):
+            await pace.turn(urgent=True)
+        return found
+
+    assert [type(told) for told in run(work)] == [ProviderUnavailable] * 4
+
+
+def test_a_long_wait_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        cloud = Cloud(60, clocked(), left=0)
+        await asyncio.gather(*(cloud.call(n) for n in range(30)))
+
+    run(work)
+    told = [record.getMessage() for record in caplog.records if record.name == "livchatd.hetzner"]
+    assert len(told) == 2
+    assert told[0].startswith("calls wait for hetzner's limit of requests")
+    assert told[1].endswith("any more")
