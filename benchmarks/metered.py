@@ -51,7 +51,7 @@ class Meter:
     def _gc(self, phase: str, info: dict[str, int]) -> None:
         if phase == "start":
             self._began = time.perf_counter()
-        else:
+        elif self._began:
             took = time.perf_counter() - self._began
             if took > 0.005:
                 self.collected.append((info["generation"], took))
