@@ -213,7 +213,7 @@ class AwaitMachine(Step[MachineLearnt]):
         provider = self.tools.provider(self.order.provider)
         machine_id = run.learnt.machine_id
         # By label first: jobs that look at the same time share that call.
-        machine = await provider.find_machine(labels(self.order.name, run.origin))
+        machine = await provider.find_machine(self.tools.home.labels(self.order.name, run.origin))
         if machine is None or machine.id != machine_id:
             machine = await provider.machine(machine_id) if machine_id else None
         if machine is None:
