@@ -124,6 +124,8 @@ class Database:
         self._closed = True
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join, 10)
+        while self._delivering:  # noqa: ASYNC110 - a turn of the loop or a few
+            await asyncio.sleep(0)
         self.reader.close()
         self._connection.close()
 
