@@ -280,6 +280,7 @@ def test_the_machine_tells_what_it_is() -> None:
     assert bench.run("timedatectl show -p Timezone --value") == "America/Sao_Paulo\n"
     assert "Invalid or not installed" in bench.run("timedatectl set-timezone Mars", code=1)
     assert 'VERSION_ID="12"' in bench.run("cat /etc/os-release")
+    assert bench.run("df -B1 --output=avail /").split()[-1].isdigit()
     disks = bench.run("df -B1 --output=avail,target / /var /var/lib/docker", code=1).splitlines()
     assert int(disks[1].split()[0]) > 20 * 1024**3
     assert bench.run("free -b").splitlines()[1].split()[1] == str(4 * 1024**3)
