@@ -114,9 +114,10 @@ class Transport:
                 return self._exchange(method, _target(path, query or {}), payload, headers, wait)
             except TimeoutError:
                 self.close()
+                begun = "" if method == "GET" else "; what was asked for may have begun"
                 raise TimedOut(
-                    f"the daemon did not answer {method} {path} within {wait:.0f} s",
-                    hint="livchat daemon status",
+                    f"the daemon did not answer {method} {path} within {wait:.0f} s{begun}",
+                    hint="livchat daemon status" if method == "GET" else "livchat job list",
                 ) from None
             except (DaemonUnreachable, ConnectionError, http.client.HTTPException) as error:
                 self.close()

@@ -122,8 +122,14 @@ def faults(found: Json) -> Iterator[str]:
         ]
         yield from columns(("SERVICE", "ROUTE", "FAULT", "TIMES", "CAME"), rows)
         return
-    known = [(k["service"], k["fault"], k["words"]) for k in found.get("known") or []]
-    yield from columns(("SERVICE", "FAULT", "WHAT HAPPENS"), known)
+    known: dict[tuple[str, str], list[str]] = {}
+    for fault in found.get("known") or []:
+        known.setdefault((fault["fault"], fault["words"]), []).append(fault["service"])
+    alike = sorted(known.items(), key=lambda item: -len(item[1]))
+    yield from columns(
+        ("FAULT", "AT", "WHAT HAPPENS"),
+        [(name, ", ".join(services), words) for (name, words), services in alike],
+    )
 
 
 def _against(taken: Json, offer: Json) -> str:

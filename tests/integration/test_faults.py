@@ -69,6 +69,23 @@ def test_what_is_sold_out_gives_its_address_back_and_what_is_refused_names_the_c
             assert differences(daemon) == []
 
 
+@pytest.mark.timeout(120)
+def test_a_refusal_of_minutes_is_told_at_once_where_somebody_waits_for_the_choice(
+    tmp_path: Path,
+) -> None:
+    order = {"apps": ["redis"], "server": SERVER, "provider": "sandbox"}
+    with running(prepared(tmp_path / "livchat")) as daemon:
+        wake(daemon)
+        rule = {"service": "cloudflare", "route": "*", "fault": "rate_limited", "times": None}
+        daemon.sandbox("faults", "PUT", {"faults": [rule]})
+        answer = daemon.request("POST", "/api/up", {**order, "zone_name": "livchat.localhost"})
+        assert (answer.status, answer.json["code"]) == (429, "rate_limited"), answer.raw
+        # Asked once: the vendor's own library would have sat it out while a terminal showed nothing.
+        assert daemon.sandbox("faults")["faults"][0]["fired"] == 1
+        assert daemon.request("GET", "/api/jobs").json["total"] == 0
+        assert daemon.sandbox("status")["bill_monthly"] == "0.00"
+
+
 def _created(daemon: DaemonProcess) -> Json:
     order = {"name": SERVER, "provider": "sandbox"}
     return daemon.wait(daemon.submit("POST", "/api/servers", order))

@@ -23,6 +23,8 @@ BASE_URL = "https://api.cloudflare.com/client/v4"
 PAGE = 100
 ZONES = 50
 """Zones of a page, the most that there are."""
+PAUSES = (0.5, 1.0)
+"""Seconds before a call is made again that failed at once and may pass."""
 AUTOMATIC = 1
 """The TTL by which Cloudflare chooses it."""
 EXCLUSIVE = frozenset({"A", "AAAA", "CNAME"})
@@ -283,8 +285,15 @@ class CloudflareDns:
 
     async def _ask(self, doing: str, call: Callable[[AsyncCloudflare], Awaitable[T]]) -> T:
         client = await self._client()
-        from livchatd.integrations.cloudflare_errors import EXPECTED, explain  # noqa: PLC0415
+        from livchatd.integrations.cloudflare_errors import EXPECTED, explain, quick  # noqa: PLC0415
 
+        for pause in PAUSES:
+            try:
+                return await call(client)
+            except EXPECTED as error:
+                if not quick(error):
+                    raise explain(error, doing) from error
+            await asyncio.sleep(pause)
         try:
             return await call(client)
         except EXPECTED as error:
@@ -308,6 +317,8 @@ class CloudflareDns:
             api_email=self._email,
             api_key=_reveal(self._key),
             timeout=self._timeout,
+            # It would sit out a refusal of minutes while somebody waits for the answer.
+            max_retries=0,
         )
         # None means "from the environment" to the constructor, and nothing here.
         client.api_token = _reveal(self._token)

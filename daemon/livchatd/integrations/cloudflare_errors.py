@@ -28,6 +28,13 @@ _GONE = frozenset({81044})
 _CONTENT = frozenset({1004, 9005, 9020, 9021})
 
 
+def quick(error: Exception) -> bool:
+    """Whether it failed at once and may pass a moment later: no time-out, no refusal."""
+    if isinstance(error, APIStatusError):
+        return error.status_code >= 500
+    return isinstance(error, APIConnectionError) and not isinstance(error, APITimeoutError)
+
+
 def explain(error: Exception, doing: str) -> LivChatError:
     """The error of one call; `doing` says what was tried, in a few words."""
     if isinstance(error, APITimeoutError):

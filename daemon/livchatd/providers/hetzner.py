@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -60,6 +61,25 @@ FRESH = 60.0
 """Seconds for which types, locations and images are remembered."""
 BUSY = frozenset({"locked", "conflict"})
 """Hetzner's codes for: another action is still at work on it."""
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """How long a call may take. `urgent` is what a person or an undo waits for.
+
+    `patience` is for its turn, `within` for the call itself (None: as long as any), in seconds.
+    """
+
+    urgent: bool = True
+    patience: float = math.inf
+    within: float | None = None
+    refusals: int = REFUSALS
+
+
+_SHARED = _Terms(urgent=False)
+_PURCHASE = _Terms(urgent=False, patience=PATIENCE)
+_LISTING = _Terms(patience=20.0, within=20.0)
+"""Somebody waits for a list in a terminal, or for the choice that is made from it."""
 
 
 class Hetzner:
@@ -257,40 +277,39 @@ class Hetzner:
             return None
 
     async def _actions(self, ids: Sequence[str]) -> list[Mapping[str, Any]]:
-        return await self._ask(
-            "look at the actions", lambda calls: calls.actions(ids), urgent=False
-        )
+        return await self._ask("look at the actions", lambda calls: calls.actions(ids), _SHARED)
 
     async def _find_machines(self, labels: Mapping[str, Sequence[str]]) -> list[Machine]:
         return await self._ask(
-            "find the machine", lambda calls: calls.find_machines(labels), urgent=False
+            "find the machine", lambda calls: calls.find_machines(labels), _SHARED
         )
 
     async def _find_addresses(self, labels: Mapping[str, Sequence[str]]) -> list[Address]:
         return await self._ask(
-            "find the address", lambda calls: calls.find_addresses(labels), urgent=False
+            "find the address", lambda calls: calls.find_addresses(labels), _SHARED
         )
 
     async def _buy(self, doing: str, call: Callable[[Calls], T]) -> T:
-        return await self._ask(doing, call, urgent=False, patience=PATIENCE)
+        return await self._ask(doing, call, _PURCHASE)
 
     async def _ask(
         self,
         doing: str,
         call: Callable[[Calls], T],
-        *,
-        urgent: bool = True,
-        patience: float = math.inf,
+        terms: _Terms = _Terms(),
     ) -> T:
-        """Make a call in its turn; `urgent` ones are those that a person or an undo waits for."""
-        for tries in range(1, REFUSALS + 1):
+        """Make a call in its turn."""
+        urgent = terms.urgent
+        for tries in range(1, terms.refusals + 1):
             told: list[Told] = []
-            mark = await self._pace.turn(urgent=urgent, patience=patience)
+            mark = await self._pace.turn(urgent=urgent, patience=terms.patience)
             try:
-                return await self._pool.run(partial(self._in_thread, doing, call, told))
+                return await self._pool.run(
+                    partial(self._in_thread, doing, call, told), terms.within
+                )
             except RateLimited:
                 # It was not carried out: when all may go on, so may this one.
-                if tries == REFUSALS:
+                if tries == terms.refusals:
                     raise
                 urgent = True
             finally:
@@ -320,7 +339,7 @@ class Hetzner:
         async with self._asking.setdefault(doing, asyncio.Lock()):
             since, value = self._remembered.get(doing, (0.0, None))
             if value is None or time.monotonic() - since > FRESH:
-                value = await self._ask(doing, call)
+                value = await self._ask(doing, call, _LISTING)
                 self._remembered[doing] = (time.monotonic(), value)
             kept: T = value
             return kept

@@ -33,12 +33,12 @@ class CallPool:
         self._waiters: set[asyncio.Future[Any]] = set()
         self._closed = False
 
-    async def run(self, call: Callable[[], T]) -> T:
+    async def run(self, call: Callable[[], T], within: float | None = None) -> T:
         """The call's outcome.
 
         A call that has begun cannot be stopped: cancelled, this waits until it has ended, and then
-        raises; so "cancelled" means that nothing goes on. After `deadline` seconds, the wait for a
-        thread included, it is `ProviderUnavailable`.
+        raises; so "cancelled" means that nothing goes on. After `within` seconds (`deadline` if not
+        given), the wait for a thread included, it is `ProviderUnavailable`.
         """
         if self._closed:
             raise ProviderUnavailable(f"{self._name} is closed: the daemon is stopping")
@@ -47,7 +47,7 @@ class CallPool:
         if not self._idle.acquire(blocking=False) and self._threads < self._size:
             self._threads += 1
             threading.Thread(target=self._serve, daemon=True, name=self._name).start()
-        return await self._outcome(future)
+        return await self._outcome(future, within or self._deadline)
 
     def close(self) -> None:
         """Take no more calls; those that wait are cancelled, those that run are left behind.
@@ -61,12 +61,12 @@ class CallPool:
         for _ in range(self._threads):
             self._work.put(None)
 
-    async def _outcome(self, future: Future[T]) -> T:
+    async def _outcome(self, future: Future[T], within: float) -> T:
         waiter = asyncio.wrap_future(future)
         self._waiters.add(waiter)
         waiter.add_done_callback(self._seen)
         loop = asyncio.get_running_loop()
-        until = loop.time() + self._deadline
+        until = loop.time() + within
         cancelled: asyncio.CancelledError | None = None
         while not waiter.done() and (left := until - loop.time()) > 0:
             try:
@@ -81,7 +81,7 @@ class CallPool:
             raise ProviderUnavailable(f"{self._name} is closed: the daemon is stopping")
         if not waiter.done():
             waiter.cancel()
-            raise ProviderUnavailable(f"{self._name} did not answer within {self._deadline:g} s")
+            raise ProviderUnavailable(f"{self._name} did not answer within {within:g} s")
         return waiter.result()
 
     def _seen(self, waiter: asyncio.Future[Any]) -> None:
