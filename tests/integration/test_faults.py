@@ -80,7 +80,7 @@ def test_a_refusal_of_minutes_is_told_at_once_where_somebody_waits_for_the_choic
         daemon.sandbox("faults", "PUT", {"faults": [rule]})
         answer = daemon.request("POST", "/api/up", {**order, "zone_name": "livchat.localhost"})
         assert (answer.status, answer.json["code"]) == (429, "rate_limited"), answer.raw
-        # Asked once: the vendor's own library would have sat it out while a terminal showed nothing.
+        # Asked once: the vendor's library would have sat it out while a terminal showed nothing.
         assert daemon.sandbox("faults")["faults"][0]["fired"] == 1
         assert daemon.request("GET", "/api/jobs").json["total"] == 0
         assert daemon.sandbox("status")["bill_monthly"] == "0.00"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 
@@ -30,6 +30,8 @@ class Family:
     pull: float = 8.0
     boot: float = 2.0
     demand: Callable[[Environment], Demand | None] | None = None
+    leads: Mapping[str, str] = field(default_factory=dict)
+    """Where a path sends its visitor on to."""
 
 
 def _from_url(url: str) -> Demand | None:
@@ -77,6 +79,7 @@ _FAMILIES: tuple[tuple[str, Family], ...] = (
     (r"(^|/)(redis|valkey)$", Family("redis", "Redis", pull=2, boot=1)),
     (r"(^|/)n8n$", Family("n8n", "n8n", pull=14, boot=6, demand=_n8n)),
     (r"(^|/)chatwoot$", Family("chatwoot", "Chatwoot", boot=8, demand=_chatwoot)),
+    (r"(^|/)uptime-kuma$", Family("uptime-kuma", "Uptime Kuma", leads={"/": "/dashboard"})),
     (
         r"(^|/)evolution-api$",
         Family("evolution-api", "Evolution API", boot=4, demand=_evolution),

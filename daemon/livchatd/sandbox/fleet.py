@@ -23,6 +23,7 @@ class Site(Protocol):
     status: int
     content_type: str
     body: str
+    headers: dict[str, str]
 
 
 class Machine(Protocol):
@@ -33,7 +34,7 @@ class Machine(Protocol):
     def dump(self) -> dict[str, Any]:
         """What it holds, as JSON data."""
 
-    def site(self, host: str, path: str) -> Site | None:
+    def site(self, host: str, path: str, authorization: str = "") -> Site | None:
         """What its proxy answers, or None where no router takes the host."""
 
     def stacks(self) -> list[dict[str, Any]]:

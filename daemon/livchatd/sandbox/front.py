@@ -33,12 +33,16 @@ class Front:
         machine = self._world.machine_for(host)
         if machine is None:
             return self._nowhere(host)
-        site = machine.site(host, request.path)
+        site = machine.site(host, request.path, request.headers.get("Authorization", ""))
         if site is None:
             return web.Response(status=404, text="404 page not found\n")
         kind, _, _ = site.content_type.partition(";")
         return web.Response(
-            status=site.status, body=site.body.encode(), content_type=kind, charset="utf-8"
+            status=site.status,
+            body=site.body.encode(),
+            content_type=kind,
+            charset="utf-8",
+            headers=site.headers,
         )
 
     def _nowhere(self, host: str) -> web.Response:

@@ -213,10 +213,10 @@ class Machine:
             found.setdefault(service.stack, []).append(service.short)
         return [{"name": name, "services": services} for name, services in sorted(found.items())]
 
-    def site(self, host: str, path: str) -> Site | None:
+    def site(self, host: str, path: str, authorization: str = "") -> Site | None:
         """What Traefik here answers for a host and path; None where nothing routes it."""
         self.settle()
-        return machine_sites.site(self.engine, host, path)
+        return machine_sites.site(self.engine, host, path, authorization)
 
 
 def _nothing() -> None:

@@ -22,6 +22,8 @@ from livchatd.steps.tools import Tools
 
 PARAM = "param"
 """The word in a vault's key before the name of a question whose answer is a secret."""
+PREPARED = frozenset({"postgres", "redis"})
+"""What is made for an app that needs it."""
 REDIS_DATABASES = 64
 """How many numbered databases our Redis has; 0 is left to people who look at it by hand."""
 

@@ -13,7 +13,7 @@ from livchat.errors import Conflict, Forbidden, Invalid, NotFound, ProviderError
 from livchat.wire.apps import AppStatus
 from livchat.wire.servers import CreateServer, Domain, ServerStatus
 from livchat.wire.up import Plan, PricedType
-from livchatd.catalog.catalog import Catalog
+from livchatd.catalog.catalog import App, Catalog
 from livchatd.catalog.params import answers, secret_params
 from livchatd.catalog.render import hosts_for
 from livchatd.catalog.resolve import provider as provider_of
@@ -32,6 +32,7 @@ from livchatd.steps.orders import (
     SetupServerOrder,
     UpOrder,
 )
+from livchatd.steps.recipe import PREPARED
 
 Scalar = str | int | float | bool
 OWN = "own"
@@ -192,6 +193,7 @@ def app_orders(
     # One that failed, or is going, is nothing to build on: it is deployed anew.
     installed = [name for name, app in house.installed.items() if app.status is AppStatus.RUNNING]
     names = resolve(catalog, wanted, installed)
+    _must_be_possible([catalog.app(name) for name in names])
     orders = []
     secrets: dict[str, dict[str, str]] = {}
     for name in names:
@@ -212,6 +214,18 @@ def app_orders(
             )
         )
     return Apps(orders, secrets)
+
+
+def _must_be_possible(apps: Sequence[App]) -> None:
+    """`Invalid` for an app that needs what nobody prepares for it yet."""
+    for app in apps:
+        for use in app.spec.uses.values():
+            if use.capability not in PREPARED:
+                raise Invalid.field(
+                    "apps",
+                    f"{app.title} needs {use.capability}, which cannot be prepared for it yet",
+                    hint="livchat app catalog",
+                )
 
 
 def _text(value: Scalar) -> str:
