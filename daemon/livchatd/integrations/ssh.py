@@ -253,6 +253,11 @@ class SshShell:
             return output.stdout
         if "No such file" in output.stderr:
             return None
+        if not output.stderr.strip():
+            # cat never fails in silence: what it said was lost, with the connection.
+            raise ProviderUnavailable(
+                f"the connection to {self._server} was lost while {path} was read"
+            )
         raise _failure(self._server, ("cat", path), output)
 
     async def write(self, path: str, content: str, mode: str = "0644") -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
@@ -160,14 +161,15 @@ class Unit:
             self._lines.feed(tail.stdout)
 
     async def _clear(self, state: dict[str, str]) -> None:
-        """Forget the unit, so that its name is free for another try."""
+        """Forget the unit, so that its name is free: left there, it is the next try's outcome."""
         verb = "stop" if state["ActiveState"] == "active" else "reset-failed"
-        try:
-            await self._shell.run("systemctl", verb, self._name, check=False)
-        except (ProviderUnavailable, TimedOut):
-            # Left as it is, it would be taken for the next try's outcome.
-            await asyncio.sleep(min(_RECONNECT, self._poll * 10))
-            await self._shell.run("systemctl", verb, self._name, check=False)
+        for pause in (min(_RECONNECT, self._poll * 10), 0.0):
+            with contextlib.suppress(ProviderUnavailable, TimedOut):
+                cleared = await self._shell.run("systemctl", verb, self._name, check=False)
+                if cleared.exit_code == 0:
+                    return
+            await asyncio.sleep(pause)
+        await self._shell.run("systemctl", verb, self._name, check=False)
 
     async def _stopped(self) -> bool:
         try:
