@@ -77,9 +77,10 @@ class Pace:
         Urgent ones come before all others and may use the reserve. Cancelled while it waits,
         nothing has begun. `RateLimited` at once if it is known to take longer than `patience`.
         """
-        if patience < math.inf and (wait := self._wait_of_all()) > patience:
+        if patience < math.inf and (wait := self._wait_of_all(urgent=urgent)) > patience:
             raise RateLimited(
                 f"hetzner's limit of requests is used up: the next is free in {wait:.0f} s",
+                hint=f"try again in {math.ceil(wait)} s",
                 details={"retry_after": round(wait, 1)},
             )
         if self._closed:
@@ -191,10 +192,11 @@ class Pace:
         missing = 1 + floor - self._level
         return max(held, missing / self._rate if self._rate else 1.0, 0.001)
 
-    def _wait_of_all(self) -> float:
+    def _wait_of_all(self, *, urgent: bool = False) -> float:
         """Seconds until one who comes now may begin, as far as is known."""
         self._refill()
-        missing = len(self._urgent) + len(self._line) + 1 + self._floor() - self._level
+        before = len(self._urgent) + (0 if urgent else len(self._line) + self._floor())
+        missing = before + 1 - self._level
         if not self._limit or not self._rate or missing <= 0:
             return 0.0
         return missing / self._rate

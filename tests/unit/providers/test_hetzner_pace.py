@@ -216,6 +216,20 @@ def test_who_can_ask_again_later_is_told_when() -> None:
     assert 400 <= error.details["retry_after"] <= 700
 
 
+def test_a_person_waits_for_the_next_call_not_for_all_who_stand_in_line() -> None:
+    async def work() -> float:
+        pace = clocked()
+        pace.ended(await pace.turn(), [Told(3600, 0, HOUR)])
+        waiting = [asyncio.create_task(pace.turn()) for _ in range(400)]
+        await asyncio.sleep(0)
+        await pace.turn(urgent=True, patience=20)
+        for task in waiting:
+            task.cancel()
+        return asyncio.get_running_loop().time()
+
+    assert 0 < run(work) <= 20
+
+
 def test_closing_lets_go_of_who_waits_and_takes_nobody_any_more() -> None:
     async def work() -> list[BaseException | int]:
         pace = clocked()
