@@ -55,6 +55,8 @@ CALLS_IN_ONE = 4
 not that for its turn."""
 REFUSALS = 3
 """How often one call is offered to Hetzner when it answers that there were too many."""
+PAUSES, AT_ONCE = (0.5, 1.0), 5.0
+"""Seconds before a list is asked for again, and in which it must have failed for that."""
 GONE_WITHIN = 300.0
 """Seconds in which something that is deleted must be gone."""
 FRESH = 60.0
@@ -339,10 +341,22 @@ class Hetzner:
         async with self._asking.setdefault(doing, asyncio.Lock()):
             since, value = self._remembered.get(doing, (0.0, None))
             if value is None or time.monotonic() - since > FRESH:
-                value = await self._ask(doing, call, _LISTING)
+                value = await self._listed(doing, call)
                 self._remembered[doing] = (time.monotonic(), value)
             kept: T = value
             return kept
+
+    async def _listed(self, doing: str, call: Callable[[Calls], T]) -> T:
+        """A list; what failed at once is asked for again, as it may pass a moment later."""
+        began = time.monotonic()
+        for pause in PAUSES:
+            try:
+                return await self._ask(doing, call, _LISTING)
+            except ProviderUnavailable:
+                if time.monotonic() - began > AT_ONCE:
+                    raise
+            await asyncio.sleep(pause)
+        return await self._ask(doing, call, _LISTING)
 
     async def _until(self, gone: Callable[[], Awaitable[bool]], doing: str) -> None:
         """Ask until it is gone, and go on asking while another action holds it."""
