@@ -221,9 +221,13 @@ def test_a_deletion_cancelled_in_any_step_forgets_nothing(daemon: DaemonProcess)
         check(daemon, name, before, job, title)
         if job["status"] == "cancelled":
             # Whatever costs money is still known by its server.
-            status = daemon.request("GET", f"/api/servers/{name}").json["status"]
+            answer = daemon.request("GET", f"/api/servers/{name}")
+            if answer.status == 404:
+                # The cancel came when the last thing was being written: there is nothing to know.
+                assert (things(daemon, name), job["left_behind"]) == (set(), []), (title, job)
+                return
             there = f"machine {name} at sandbox" in things(daemon, name)
-            assert status == ("running" if there else "lost"), (title, job)
+            assert answer.json["status"] == ("running" if there else "lost"), (title, job)
             again(daemon, job)
         assert things(daemon, name) == set(), title
 

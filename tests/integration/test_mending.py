@@ -22,7 +22,7 @@ from tests.contract.sandbox_process import SandboxProcess, running
 from tests.integration.strangers import ANOTHER, Strangers, marked
 
 HERE = Home("3f9a1c2b")
-PARTS: Any = dict.fromkeys(("vault", "catalog", "shells", "portainer", "probe"))
+PARTS: Any = dict.fromkeys(("vault", "catalog", "shells", "portainer", "probe", "lookup"))
 
 
 @dataclass

@@ -72,6 +72,20 @@ def test_up_brings_n8n_to_an_address_that_answers(daemon):
     assert apps["n8n"]["url"].startswith(f"http://{HOSTS[0]}:")
 
 
+LOOKS = {
+    f"ssh {command}"
+    for command in (
+        *("apt-cache", "cat", "cloud-init status", "connect", "df", "dpkg-query", "free"),
+        *("hostname", "ip", "ss", "sshd", "swapon", "timedatectl", "true", "uname"),
+        *("docker exec", "docker image inspect", "docker info", "docker inspect", "docker ps"),
+        *("docker network inspect", "docker node inspect", "docker secret inspect"),
+        *("docker service inspect", "docker stack ls", "docker stack ps", "docker stack services"),
+        *("docker version", "nft", "systemctl is-active", "systemctl is-enabled"),
+    )
+}
+"""What is sent to a server to look at it: `up` again may, and nothing else."""
+
+
 def test_up_again_changes_nothing(daemon):
     daemon.wait(daemon.submit("POST", "/api/up", UP))
     before = daemon.sandbox("status")["calls"]
@@ -79,7 +93,7 @@ def test_up_again_changes_nothing(daemon):
     assert job["status"] == "completed", job
     holds_exactly_the_demo(daemon)
     after = daemon.sandbox("status")["calls"]
-    changing = {call for call in after if " GET " not in call}
+    changing = {call for call in after if " GET " not in call} - LOOKS
     assert {c: after[c] for c in changing} == {c: before.get(c, 0) for c in changing}
 
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import ClassVar
 
-from livchat.errors import CommandFailed, ProviderError, ProviderUnavailable
+from livchat.errors import CommandFailed, ProviderError
 from livchatd.integrations.ssh import Shell
 from livchatd.integrations.ssh_banner import answers
 from livchatd.jobs.step import Run
@@ -115,7 +115,7 @@ class CloseTheRest(SystemStep):
             answers(host, port), self._wanted(shell, run), shell.read(RULES)
         )
         if not answered:
-            raise ProviderUnavailable(
+            raise ProviderError(
                 f"SSH at {host}:{port} takes no new connection: "
                 "what a firewall does could not be seen, so none was set",
                 hint="let this computer's address in there, then set the server up again",
@@ -192,16 +192,22 @@ class CloseTheRest(SystemStep):
             *("--timer-property=AccuracySec=1s", "--", "nft", "delete", *TABLE),
         )
         await shell.run("nft", "-f", TRIAL)
-        for _ in range(self.tries):
-            if await answers(host, port):
-                await shell.run("systemctl", "stop", f"{GUARD}.timer")
-                return
-            await asyncio.sleep(self.tools.pace)
+        if await self._answered(host, port):
+            await shell.run("systemctl", "stop", f"{GUARD}.timer")
+            return
         await self._open(shell)
         raise ProviderError(
             f"with the firewall set, SSH at {host}:{port} took no new connection; it is open again",
             hint="name the port that sshd listens at: livchat server setup --open PORT/tcp",
         )
+
+    async def _answered(self, host: str, port: int) -> bool:
+        """Whether SSH greets a new connection, tried a few times."""
+        for _ in range(self.tries):
+            if await answers(host, port):
+                return True
+            await asyncio.sleep(self.tools.pace)
+        return False
 
     async def _open(self, shell: Shell) -> None:
         """Take the table away, and the guard that would."""
