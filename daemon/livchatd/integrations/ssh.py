@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from livchat.errors import CommandFailed, ProviderUnavailable, TimedOut
 from livchat.paths import SOCKET_LIMIT
+from livchatd.integrations.ssh_turns import Turns
 from livchatd.integrations.ssh_unit import Unit
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ USUAL = 30.0
 """Seconds for one call for which the time-outs of commands are written."""
 DIALS_AT_ONCE = 16
 """Connections being made at once: a key exchange costs CPU, and the time-out counts."""
+COMMANDS_AT_ONCE, SHORT = 16, 0.06
+"""Commands at once over all servers that began less than so many seconds ago: their answers are the
+loop's work."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +149,7 @@ class SshShells:
         self._poll = poll
         self._timeout = timeout
         self._gate = asyncio.Semaphore(DIALS_AT_ONCE)
+        self._turns = Turns(COMMANDS_AT_ONCE, SHORT)
         self._links: dict[str, Link] = {}
         self._folder: Path | None = None
         self._numbers = itertools.count(1)
@@ -158,7 +163,7 @@ class SshShells:
             if self._closed:
                 raise ProviderUnavailable("the daemon is stopping")
             if server not in self._links:
-                parts = (self._lookup, self._gate, self._socket, self._timeout / 2)
+                parts = (self._lookup, self._gate, self._turns, self._socket, self._timeout / 2)
                 self._links[server] = made(server, *parts)
         link = self._links[server]
         await link.connection()

@@ -16,6 +16,7 @@ from livchat.errors import ProviderError, ProviderUnavailable
 from livchatd.integrations.ssh_dial import dial
 from livchatd.integrations.ssh_import import asyncssh
 from livchatd.integrations.ssh_taken import Taken
+from livchatd.integrations.ssh_turns import Turns
 
 if TYPE_CHECKING:
     from livchatd.integrations.ssh import Endpoint
@@ -48,7 +49,7 @@ class _NotSent(Exception):
 class Link:
     """The connection of one server, dialled with so many seconds of patience.
 
-    `gate` bounds how many connections are dialled at once.
+    `gate` bounds how many connections are dialled at once, `turns` how many commands are sent.
     """
 
     def __init__(
@@ -56,12 +57,14 @@ class Link:
         server: str,
         lookup: Callable[[str], Awaitable[Endpoint]],
         gate: asyncio.Semaphore,
+        turns: Turns,
         sockets: Callable[[], Path],
         patience: float,
     ) -> None:
         self._server = server
         self._lookup = lookup
         self._gate = gate
+        self._turns = turns
         self._sockets = sockets
         self._patience = patience
         self._channels = asyncio.Semaphore(CHANNELS)
@@ -90,17 +93,23 @@ class Link:
         Lost before it was sent, it is sent once more on a fresh connection; lost after that, it is
         `ProviderUnavailable`: it may have run.
         """
-        async with self._channels if taken is None else self._aside:
-            try:
-                return await self._run(line, stdin, taken)
-            except _NotSent:
-                pass
-            try:
-                return await self._run(line, stdin, taken)
-            except _NotSent as lost:
-                raise ProviderUnavailable(
-                    f"the connection to {self._server} is lost again and again: {lost}"
-                ) from None
+        if taken is not None:
+            async with self._aside:
+                return await self._twice(line, stdin, taken)
+        async with self._channels, self._turns.turn():
+            return await self._twice(line, stdin, None)
+
+    async def _twice(self, line: str, stdin: bytes, taken: Taken | None) -> Answer:
+        try:
+            return await self._run(line, stdin, taken)
+        except _NotSent:
+            pass
+        try:
+            return await self._run(line, stdin, taken)
+        except _NotSent as lost:
+            raise ProviderUnavailable(
+                f"the connection to {self._server} is lost again and again: {lost}"
+            ) from None
 
     async def tunnel(self, host: str, port: int) -> Path:
         """A Unix socket whose connections come out at host:port; the same one while it lives."""
