@@ -161,6 +161,16 @@ def registry(image: str) -> Iterator[str]:
         docker("rm", "-f", "-v", held)
 
 
+@contextmanager
+def silent(registry: str) -> Iterator[None]:
+    """The registry answers nobody: what is pulled from it stays on its way."""
+    docker("pause", registry)
+    try:
+        yield
+    finally:
+        docker("unpause", registry)
+
+
 def address(container: str) -> str:
     """Where a container answers."""
     return docker("inspect", "-f", "{{.NetworkSettings.IPAddress}}", container)

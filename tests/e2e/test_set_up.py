@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from contextlib import ExitStack
 from time import sleep  # noqa: TID251 - instants are chosen by chance
 from typing import Any
 
 import pytest
 
+from tests.e2e import images
+from tests.e2e.conftest import Ground
 from tests.e2e.house import House, done
 
 pytestmark = pytest.mark.timeout(900)  # the first run builds the images
@@ -56,7 +59,9 @@ def test_a_cancel_during_the_installation_leaves_nothing_running_and_dpkg_whole(
     done(house.set_up())
 
 
-def test_a_set_up_and_a_deployment_go_on_when_their_connection_is_cut(house: House) -> None:
+def test_a_set_up_and_a_deployment_go_on_when_their_connection_is_cut(
+    house: House, ground: Ground
+) -> None:
     box = house.machine
     done(house.add())
     job_id = house.begin()
@@ -69,19 +74,26 @@ def test_a_set_up_and_a_deployment_go_on_when_their_connection_is_cut(house: Hou
     done(house.daemon.wait(job_id, 240))
     assert box.state()["audit"] == ""
 
-    # The pull goes on without us; after it, the work goes on with what it brought.
+    # The pull goes on without us; after it, the work goes on with what it brought. The registry
+    # keeps silent until the connection is cut: a small image would be there before.
     image = "pgvector/pgvector:0.8.6-pg17-bookworm"
-    job_id = house.daemon.submit("POST", "/api/servers/box/apps", {"app_name": "postgres"})
-    box.until(("ps", "-eo", "args"), f"docker pull --quiet {image}")
-    with box.unreachable():
-        box.until(("docker", "image", "ls", "--format", "{{.Repository}}"), "pgvector/pgvector")
-        sleep(20)
+    with ExitStack() as quiet:
+        quiet.enter_context(images.silent(ground.registry))
+        job_id = house.daemon.submit("POST", "/api/servers/box/apps", {"app_name": "postgres"})
+        box.until(("ps", "-eo", "args"), f"docker pull --quiet {image}")
+        with box.unreachable():
+            quiet.close()
+            box.until(("docker", "image", "ls", "--format", "{{.Repository}}"), "pgvector/pgvector")
+            sleep(20)
     done(house.daemon.wait(job_id, 240))
 
     # With the cable pulled nobody is told, and the registry is gone too.
-    job_id = house.daemon.submit("POST", "/api/servers/box/apps", {"app_name": "umami"})
-    box.until(("ps", "-eo", "args"), "docker pull --quiet")
-    with box.unplugged():
-        sleep(20)
+    with ExitStack() as quiet:
+        quiet.enter_context(images.silent(ground.registry))
+        job_id = house.daemon.submit("POST", "/api/servers/box/apps", {"app_name": "umami"})
+        box.until(("ps", "-eo", "args"), "docker pull --quiet")
+        with box.unplugged():
+            quiet.close()
+            sleep(20)
     done(house.daemon.wait(job_id, 240))
     assert {"postgres_postgres 1/1", "umami_web 1/1"} <= set(box.state()["services"])  # type: ignore[call-overload]
