@@ -31,7 +31,10 @@ class FarewellStep(Step[RemovalLearnt]):
         return self.tools.home.labels(self.order.name)
 
     def leaves(self, run: Run[RemovalLearnt]) -> list[str]:
-        return [f"{self.order.name}, maybe without its {self.takes}"] if self.takes else []
+        if not self.takes or self.tools.inventory.find(self.order.name) is None:
+            # Forgotten is only what is gone: a cancel that came too late leaves nothing.
+            return []
+        return [f"{self.order.name}, maybe without its {self.takes}"]
 
 
 class MarkServer(FarewellStep):

@@ -27,8 +27,11 @@ class RemovalStep(Step[RemovalLearnt]):
     order: DeleteAppOrder
 
     def leaves(self, run: Run[RemovalLearnt]) -> list[str]:
-        app = f"{self.order.title} on {self.order.server}"
-        return [f"{app}, maybe without its {self.takes}"] if self.takes else []
+        known = self.tools.inventory.app(self.order.server, self.order.app_name)
+        if not self.takes or known is None:
+            # Forgotten is only what is gone: a cancel that came too late leaves nothing.
+            return []
+        return [f"{self.order.title} on {self.order.server}, maybe without its {self.takes}"]
 
 
 class MarkApp(RemovalStep):
