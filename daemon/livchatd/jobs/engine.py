@@ -171,8 +171,7 @@ class Engine:
                 await self._withdraw(live)
             else:
                 await self._recorder.change(live, [], {"cancel_requested": True})
-        for task in list(live.workers):
-            task.cancel()
+        live.interrupt()
         live.ring()
         return self.job(job_id)
 

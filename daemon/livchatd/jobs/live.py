@@ -128,6 +128,12 @@ class Live:
     def __post_init__(self) -> None:
         self.weight = sum(step.expected for step in self.steps)
 
+    def interrupt(self) -> None:
+        """Tell the steps at work to stop; a person's cancel is too late for a last word."""
+        for task, step in self.workers.items():
+            if not (self.cancel_requested and self.plan[step.key].final):
+                task.cancel()
+
     def ring(self, _: object = None) -> None:
         """Wake whoever waits for the steps."""
         if self.bell is not None and not self.bell.done():

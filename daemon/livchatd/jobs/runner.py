@@ -152,13 +152,13 @@ class Runner:
     async def _finish(self, live: Live, failed: LiveStep | None) -> None:
         """Undo what is to be undone, settle, and write the end."""
         back = Undo()
-        if live.cancel_requested or failed is not None:
+        cancelled = live.cancel_requested and not _too_late(live)
+        if cancelled or failed is not None:
             await halt(live, self._recorder, self._redact, self._patience)
-            lane = None if live.cancel_requested or failed is None else live.plan[failed.key].lane
-            everything = live.cancel_requested
+            lane = None if cancelled or failed is None else live.plan[failed.key].lane
             tools = (self._recorder, self._redact, self._patience)
-            back = await undo(live, *tools, lane=lane, everything=everything)
-        if live.cancel_requested:
+            back = await undo(live, *tools, lane=lane, everything=cancelled)
+        if cancelled:
             await self._end(live, JobStatus.CANCELLED, back, {})
         elif failed is not None:
             error = {"error": live.error, "error_code": live.error_code, "hint": live.hint}
@@ -216,7 +216,7 @@ class Runner:
                 failing = failing or monotonic()
                 since = monotonic() - failing
                 over = self._patience.over(tries, plan.attempts, since, plan.outage)
-                if over or not passes(error):
+                if over or not passes(error) or live.cancel_requested:
                     raise
                 await self._pause(live, step, run, error, tries)
             else:
@@ -253,10 +253,14 @@ def _asked_to_stop(live: Live) -> bool:
     return live.cancel_requested
 
 
+def _too_late(live: Live) -> bool:
+    """Whether the last word was spoken before a cancel could stop it."""
+    return any(live.plan[s.key].final and s.status is StepStatus.COMPLETED for s in live.steps)
+
+
 async def _stop(live: Live) -> None:
     """Interrupt the steps at work and wait until they have stopped, or a person gives them up."""
-    for task in live.workers:
-        task.cancel()
+    live.interrupt()
     while live.workers:
         done, _ = await asyncio.wait(live.workers, timeout=GRACE)
         for task in done:

@@ -89,6 +89,8 @@ class Step(Generic[L_contra]):
     outage: ClassVar[float] = 300.0
     """Seconds for which it goes on being tried when it fails for a passing reason."""
     recovery: ClassVar[Recovery] = Recovery.LOOK
+    final: ClassVar[bool] = False
+    """The last word: a cancel that comes while it is at work waits, and the job completes."""
 
     @property
     def title(self) -> str:

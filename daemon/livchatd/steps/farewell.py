@@ -158,6 +158,7 @@ class DeleteKey(FarewellStep):
 
 
 class ForgetServer(FarewellStep):
+    final: ClassVar[bool] = True
     usually: ClassVar[float] = 0.1
 
     @property

@@ -161,6 +161,7 @@ class PurgeData(RemovalStep):
 
 
 class ForgetApp(RemovalStep):
+    final: ClassVar[bool] = True
     usually: ClassVar[float] = 0.05
 
     @property

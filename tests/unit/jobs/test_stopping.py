@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from livchat.errors import Conflict
+from livchat.errors import Conflict, NotFound
 from livchatd.jobs.engine import Submission
 from livchatd.jobs.step import Run, Step, Workflow
 
@@ -34,11 +34,21 @@ class Stubborn(Make):
         self.world.done.append(f"halted {self.key}: {','.join(run.learnt.made)}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Final(Make):
+    """Has no way back once it is at work."""
+
+    final: ClassVar[bool] = True
+
+
+KINDS: dict[str, type[Make]] = {"s": Stubborn, "f": Final}
+
+
 @pytest.fixture
 def workflows(world: World) -> list[Workflow[Any, Any]]:
     def make(order: Order) -> list[Step[Facts]]:
         return [
-            (Stubborn if key.startswith("s") else Make)(
+            KINDS.get(key[0], Make)(
                 key=key, after=tuple(after), world=world, inside=order.inside.get(key)
             )
             for key, after in order.steps.items()
@@ -69,6 +79,45 @@ async def test_a_cancel_waits_for_work_that_does_not_stop(engine, world):
     world.gate("s").set()
     job = await engine.wait(job_id, 10)
     assert (job["status"], job["rollback"]) == ("cancelled", "clean")
+
+
+async def test_a_cancel_that_comes_during_the_last_word_is_too_late(engine, world):
+    job_id = await begin(engine, Order(steps={"a": [], "f": ["a"]}))
+    world.gate("f")
+    await until(world, "begin f")
+    await engine.cancel(job_id)
+    assert (await engine.wait(job_id, 0.1))["status"] == "running"
+    world.gate("f").set()
+    job = await engine.wait(job_id, 10)
+    assert (job["status"], job["rollback"], job["result"]) == (
+        "completed",
+        None,
+        {"made": ["a", "f"]},
+    )
+    assert world.there == {"a", "f"}
+    assert "stopped f" not in world.done
+
+
+async def test_a_cancel_before_the_last_word_is_in_time(engine, world):
+    job_id = await begin(engine, Order(steps={"a": [], "f": ["a"]}))
+    world.gate("a")
+    await until(world, "begin a")
+    await engine.cancel(job_id)
+    job = await engine.wait(job_id, 10)
+    assert (job["status"], job["rollback"]) == ("cancelled", "clean")
+    assert world.there == set()
+
+
+async def test_a_last_word_that_fails_after_a_cancel_is_undone(engine, world):
+    job_id = await begin(engine, Order(steps={"a": [], "f": ["a"]}))
+    world.gate("f")
+    world.errors["f"] = [NotFound("gone")]
+    await until(world, "begin f")
+    await engine.cancel(job_id)
+    world.gate("f").set()
+    job = await engine.wait(job_id, 10)
+    assert (job["status"], job["rollback"]) == ("cancelled", "clean")
+    assert world.there == set()
 
 
 async def test_force_gives_up_work_that_does_not_stop_and_nothing_follows_the_end(engine, world):
