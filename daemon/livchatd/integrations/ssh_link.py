@@ -185,7 +185,8 @@ class Link:
         if capture.size > OUTPUT_LIMIT:
             raise ProviderError(f"a command on {self._server} printed more than 32 MiB")
         code = channel.get_returncode()
-        if code is None:
+        if code is None or lost is not None:
+            # An exit status may be in time where the output before it was not.
             raise self._lost(lost)
         return Answer(bytes(capture.stdout), bytes(capture.stderr), code)
 
