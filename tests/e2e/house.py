@@ -40,10 +40,14 @@ def done(job: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class House:
-    """The daemon, and the machine that it knows as `box`; the sandbox has its `records`."""
+    """The daemon, and the machine that it knows as `box`; the sandbox has its `records`.
+
+    `world` is the container from which visitors come.
+    """
 
     daemon: DaemonProcess
     machine: Machine
+    world: str
     authority: Path
     control: tuple[str, str]
 
@@ -79,7 +83,7 @@ class House:
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
     def site(self, host: str, path: str = "/", password: str | None = None) -> tuple[int, str]:
-        """What a host name answers over HTTPS, its certificate checked."""
+        """What a host name answers over HTTPS; `SSLError` if it has no good certificate."""
         headers = {"Host": host}
         if password is not None:
             login = base64.b64encode(f"livchat:{password}".encode()).decode()
@@ -91,6 +95,24 @@ class House:
             return answer.status, answer.read().decode()
         finally:
             connection.close()
+
+    def certificate(self, host: str) -> set[str]:
+        """The names of the certificate that a host name is answered with, checked."""
+        connection = _Https(host, self.machine.front, self.authority)
+        try:
+            connection.connect()
+            told: dict[str, Any] = connection.sock.getpeercert() or {}
+            return {name for _, name in told["subjectAltName"]}
+        finally:
+            connection.close()
+
+    def visit(self, host: str, *words: str) -> str:
+        """What a visitor is told over plain HTTP: status, and where to go instead."""
+        return docker(
+            *("exec", self.world, "curl", "-s", "-o", "/dev/null", *words),
+            *("--resolve", f"{host}:80:{self.machine.ip}"),
+            *("-w", "%{http_code} %{redirect_url}", f"http://{host}/"),
+        )
 
     def records(self) -> dict[str, str]:
         """The DNS records of the account: addresses by name."""
@@ -151,7 +173,7 @@ def looking_after(machine: Machine, registry: str, home: Path) -> Iterator[House
             credential = {"api_token": account["cloudflare_token"]}
             assert daemon.request("POST", "/api/config/cloudflare", credential).status == 200
             control = account["control"], account["token"]
-            yield House(daemon, machine, authority, control)
+            yield House(daemon, machine, registry, authority, control)
 
 
 def _root(registry: str) -> str:

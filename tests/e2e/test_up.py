@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,9 @@ def test_each_app_runs_and_nothing_but_the_web_is_open(served: House) -> None:
 
 
 def test_a_database_answers_its_apps_own_role_and_no_other(served: House) -> None:
-    status, told = served.site("umm.lab.example.com", password="any")
+    assert served.site("umm.lab.example.com", password="any")[0] == 401
+    gate = _secret(served, "app/box/umami/gate_password")
+    status, told = served.site("umm.lab.example.com", password=gate)
     assert (status, json.loads(told)) == (200, {"user": "umami", "database": "umami"})
 
     password = _secret(served, "app/box/umami/db")
@@ -88,10 +91,16 @@ def test_a_real_app_migrates_its_database_and_lets_its_administrator_in(served: 
     assert version == "miniflux"
 
 
-def test_a_host_name_is_answered_with_the_certificate_and_only_over_https(served: House) -> None:
+def test_a_host_name_has_a_certificate_of_the_authority_and_no_other_name_has(
+    served: House,
+) -> None:
     # The gate stands before an app that belongs to whoever comes first.
     assert served.site("umm.lab.example.com")[0] == 401
-    assert served.site("other.lab.example.com")[0] == 404
+    with pytest.raises(ssl.SSLCertVerificationError, match="self-signed"):
+        served.site("other.lab.example.com")
+    for name in ("umm.lab.example.com", "news.lab.example.com"):
+        assert served.certificate(name) == {name}
+        assert served.visit(name) == f"301 https://{name}/"
     assert served.records() == {
         "umm.lab.example.com": served.machine.ip,
         "news.lab.example.com": served.machine.ip,

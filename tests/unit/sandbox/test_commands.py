@@ -52,7 +52,7 @@ networks: {edge: {external: true, name: livchat_edge}}
 TRAEFIK = """
 services:
   traefik:
-    image: traefik:v3.7.11
+    image: traefik:v3.7.15
     networks: [edge]
     ports: [{target: 80, published: 80, mode: host}]
 networks: {edge: {external: true, name: livchat_edge}}
