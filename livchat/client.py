@@ -47,6 +47,10 @@ class Client(Transport):
         """POST /api/config/cloudflare."""
         return self._call("POST", "/api/config/cloudflare", body=credentials)
 
+    def configure_certificates(self, order: Json) -> Json:
+        """POST /api/config/certificates."""
+        return self._call("POST", "/api/config/certificates", body=order)
+
     def jobs(self, **query: Any) -> Json:
         """GET /api/jobs?status=&type=&server=&limit=&cursor=."""
         return self._call("GET", "/api/jobs", query=query)

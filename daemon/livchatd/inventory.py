@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from livchat.errors import Conflict, NotFound
 from livchat.wire.apps import AppStatus, InstalledApp
-from livchat.wire.servers import Server, ServerStatus
+from livchat.wire.servers import Challenge, Server, ServerStatus
 from livchatd.database import Database, Transaction
 
 
@@ -33,6 +33,8 @@ class ServerRecord(BaseModel):
     timezone: str | None = None
     setup_at: str | None = None
     open_ports: list[str] = []
+    challenge: Challenge | None = None
+    challenge_asked: Challenge = Challenge.AUTO
     price_monthly: str | None = None
     currency: str | None = None
     machine_id: str | None = None

@@ -15,6 +15,7 @@ from livchat.wire.apps import CatalogApp, DeployApp, InstalledApps
 from livchat.wire.config import Done
 from livchat.wire.jobs import ENDED, CancelAnswer, JobStatus
 from livchat.wire.servers import (
+    Challenge,
     CreateServer,
     ExecCommand,
     ExecResult,
@@ -43,6 +44,7 @@ from livchatd.steps.orders import (
 from livchatd.workflows import planning
 from livchatd.workflows.adding import Adding
 from livchatd.workflows.asking import ON_DISK, Ask, Started, teller
+from livchatd.workflows.certificates import Certificates
 from livchatd.workflows.choices import Choices, UpChoice
 from livchatd.workflows.credentials import Credentials
 from livchatd.workflows.doctor import Doctor
@@ -62,6 +64,7 @@ class Orchestrator:
     catalog: Catalog
     choices: Choices
     credentials: Credentials
+    certificates: Certificates
     secrets: Secrets
     commands: Commands
     adding: Adding
@@ -87,7 +90,15 @@ class Orchestrator:
         record = self._standing(name)
         planning.agree(record, want, [app.app_name for app in self.inventory.apps(name)])
         await planning.check_zone(await self.credentials.dns(record.provider), want.zone_name)
-        chosen = {**want.model_dump(), "open_ports": planning.open_ports(want.open_ports, record)}
+        proof = await self.certificates.choose(
+            want.challenge, record, record.provider, want.zone_name
+        )
+        chosen = {
+            **want.model_dump(),
+            "open_ports": planning.open_ports(want.open_ports, record),
+            "challenge": proof.challenge,
+            "challenge_asked": proof.asked,
+        }
         order = SetupServerOrder(name=name, provider=record.provider, **chosen)
         return await self._submit(
             "setup_server", order, f"Set up server {name}", name, ask, variant=_variant(record)
@@ -103,7 +114,7 @@ class Orchestrator:
         order = DeployAppOrder(
             server=name, provider=record.provider, zone_name=house.zone_name,
             subdomain=house.subdomain, ssl_email=house.ssl_email, timezone=house.timezone,
-            apps=apps.orders,
+            challenge=record.challenge or Challenge.HTTP, apps=apps.orders,
         )  # fmt: skip
         await self._keep(name, apps.secrets, ask)
         return await self._submit(

@@ -38,6 +38,7 @@ from livchatd.steps.tools import Tools
 from livchatd.vault import Vault
 from livchatd.workflows.adding import Adding
 from livchatd.workflows.all import workflows
+from livchatd.workflows.certificates import Certificates
 from livchatd.workflows.choices import Choices
 from livchatd.workflows.credentials import Credentials, provider_key
 from livchatd.workflows.doctor import Doctor
@@ -147,6 +148,7 @@ def assemble(here: Places, database: Database) -> Parts:
         lambda name: vault.get(provider_key(name)),
     )
     credentials = Credentials(vault, accounts, partial(_dns, timeout), here.config)
+    certificates = Certificates(vault, credentials)
     endpoints = Endpoints(inventory, vault, accounts)
     shells = SshShells(endpoints.of, timeout=timeout)
     portainers = Portainers(shells, vault, timeout)
@@ -163,11 +165,18 @@ def assemble(here: Places, database: Database) -> Parts:
     )  # fmt: skip
     by_name = {workflow.name: workflow for workflow in made}
     choices = Choices(
-        inventory, catalog, accounts, credentials, settings, sandbox_pace=_scale(SANDBOX_SCALE)
+        inventory,
+        catalog,
+        accounts,
+        credentials,
+        certificates,
+        settings,
+        sandbox_pace=_scale(SANDBOX_SCALE),
     )
     orchestrator = Orchestrator(
         engine=engine, workflows=by_name, inventory=inventory, catalog=catalog, choices=choices,
-        credentials=credentials, secrets=Secrets(vault), commands=Commands(shells, vault.redact),
+        credentials=credentials, certificates=certificates, secrets=Secrets(vault),
+        commands=Commands(shells, vault.redact),
         adding=Adding(vault), endpoints=endpoints,
         audit=Audit(database),
         doctor=Doctor(

@@ -1,4 +1,4 @@
-"""Credentials and settings: livchat config provider, cloudflare, show."""
+"""Credentials and settings: livchat config provider, cloudflare, certificates, show."""
 
 from __future__ import annotations
 
@@ -70,6 +70,25 @@ def cloudflare(
         key = ask.secret(say("api_key_of", name="Cloudflare"), token_file)
         found = {"email": email, "api_key": key}
     _done(connect().configure_cloudflare({**found, "verify": verify}), output)
+
+
+@cli.command()
+def certificates(
+    zone: Annotated[str, typer.Argument(metavar="ZONE", help="The DNS zone, e.g. example.com.")],
+    token_file: TokenFile = None,
+    provider: options.Provider = None,
+    verify: Verify = True,
+    output: options.Output = Format.HUMAN,
+) -> None:
+    """Store the certificate token of a zone, which its servers get for the DNS-01 challenge.
+
+    Make it at Cloudflare for this zone alone: Zone Read and DNS Edit.
+
+    Example: livchat config certificates example.com --token-file token.txt
+    """
+    token = ask.secret(say("certificate_token_of", name=zone), token_file)
+    order = {"zone_name": zone, "token": token, "provider": provider, "verify": verify}
+    _done(connect().configure_certificates(order), output)
 
 
 @cli.command("show")

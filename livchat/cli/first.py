@@ -51,6 +51,7 @@ def up(
     ] = None,
     timezone: options.Timezone = None,
     opened: options.Open = None,
+    challenge: options.Challenges = None,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="APP.K=V", help="A setting of an app; @FILE for a secret."),
@@ -79,6 +80,7 @@ def up(
         "ssl_email": email,
         "timezone": timezone,
         "open_ports": ports(opened),
+        "challenge": challenge,
         "config": per_app(settings or [], apps),
     }
     client = connect()

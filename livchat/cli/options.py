@@ -48,6 +48,14 @@ Open = Annotated[
         "--open", metavar="PORT", help="Keep a port open, e.g. 25/tcp; none closes all of them."
     ),
 ]
+Challenges = Annotated[
+    str | None,
+    typer.Option(
+        "--challenge",
+        metavar="C",
+        help="For certificates: auto, dns-01 (one for all names) or http-01; else as before.",
+    ),
+]
 Timezone = Annotated[
     str | None, typer.Option("--timezone", metavar="TZ", help="e.g. America/Sao_Paulo.")
 ]

@@ -152,6 +152,7 @@ def setup(
     subdomain: options.Subdomain = None,
     timezone: options.Timezone = None,
     opened: options.Open = None,
+    challenge: options.Challenges = None,
     wait: options.Wait = False,
     output: options.Output = Format.HUMAN,
 ) -> None:
@@ -167,6 +168,7 @@ def setup(
         "ssl_email": email,
         "timezone": timezone,
         "open_ports": ports(opened),
+        "challenge": challenge,
     }
     client = connect()
     submitted(client, client.setup_server(name, order), output, wait=wait)

@@ -22,6 +22,7 @@ _FIELDS = {
     "ssl_email": "E-mail para os certificados",
     "timezone": "Fuso IANA, ex. America/Sao_Paulo",
     "open_ports": "Portas que ficam abertas ao mundo, ex. 25/tcp; sem ele, como estavam",
+    "challenge": "Prova do domínio: auto, dns-01 (pede o token de certificados) ou http-01",
     "app_name": "Nome no catálogo, ex. n8n",
     "config": "Respostas aos params do app no catálogo",
     "command": "Comando do shell",

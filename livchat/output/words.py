@@ -106,6 +106,10 @@ _TABLE: dict[str, tuple[str, str]] = {
     "token_of": ("token of {name}: ", "token de {name}: "),
     "api_token_of": ("API token of {name}: ", "token de API de {name}: "),
     "api_key_of": ("global API key of {name}: ", "chave global de API de {name}: "),
+    "certificate_token_of": (
+        "certificate token of {name}: ",
+        "token de certificados de {name}: ",
+    ),
     "daemon_running": ("the daemon is running", "o daemon está rodando"),
     "daemon_not_running": ("no daemon is running", "nenhum daemon está rodando"),
     "daemon_stopped": ("the daemon has stopped", "o daemon parou"),

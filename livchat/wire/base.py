@@ -43,6 +43,17 @@ ZoneName = Annotated[
     ),
 ]
 """A DNS zone, e.g. example.com; `DOMAIN` is checked by the models that take one."""
+
+
+def dns_zone(value: str) -> str:
+    """The value if it is the name of a zone; `ValueError`."""
+    import re  # noqa: PLC0415 - pydantic's own engine knows no look-ahead
+
+    if not re.match(DOMAIN, value):
+        raise ValueError("is not the name of a DNS zone, such as example.com")
+    return value
+
+
 SubdomainName = Annotated[
     str,
     StringConstraints(max_length=190),

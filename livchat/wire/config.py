@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ConfigDict, Field, JsonValue, SecretStr, model_validator
+from pydantic import ConfigDict, Field, JsonValue, SecretStr, field_validator, model_validator
 
-from livchat.wire.base import Email, ProviderName, Request, Wire
+from livchat.wire.base import Email, ProviderName, Request, Wire, ZoneName, dns_zone
 
 
 class Init(Request):
@@ -48,6 +48,20 @@ class ConfigureCloudflare(Request):
         if by_key == (self.api_token is not None) or (self.email is None) != (self.api_key is None):
             raise ValueError("give either api_token, or email and api_key")
         return self
+
+
+class ConfigureCertificates(Request):
+    """A certificate token: a Cloudflare API token that may edit the DNS of one zone.
+
+    It is put on the servers of that zone. `provider` is asked where that has a DNS of its own.
+    """
+
+    zone_name: ZoneName
+    token: SecretStr = Field(min_length=1, max_length=512)
+    provider: ProviderName | None = None
+    verify: bool = True
+
+    _zone = field_validator("zone_name")(dns_zone)
 
 
 class Done(Wire):

@@ -8,7 +8,6 @@ from typing import Annotated
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from livchat.wire.base import (
-    DOMAIN,
     SUBDOMAIN,
     Email,
     OpenPort,
@@ -20,6 +19,7 @@ from livchat.wire.base import (
     Timezone,
     Wire,
     ZoneName,
+    dns_zone,
 )
 
 OpenPorts = Annotated[
@@ -43,6 +43,23 @@ HostKey = Annotated[
     ),
 ]
 """A public key line without its comment, or a fingerprint as `ssh-keygen -l` prints it."""
+
+
+class Challenge(StrEnum):
+    """How the certificates' authority is shown that a domain is ours."""
+
+    AUTO = "auto"
+    DNS = "dns-01"
+    HTTP = "http-01"
+
+
+Challenged = Annotated[
+    Challenge | None,
+    Field(
+        description="dns-01 needs a certificate token of the zone; auto takes it if there is one,"
+        " else http-01. Without it: as before."
+    ),
+]
 
 
 class ServerStatus(StrEnum):
@@ -131,14 +148,7 @@ class Domain(Request):
     zone_name: ZoneName
     subdomain: SubdomainName | None = None
 
-    @field_validator("zone_name")
-    @classmethod
-    def _zone(cls, value: str) -> str:
-        import re  # noqa: PLC0415 - pydantic's own engine knows no look-ahead
-
-        if not re.match(DOMAIN, value):
-            raise ValueError("is not the name of a DNS zone, such as example.com")
-        return value
+    _zone = field_validator("zone_name")(dns_zone)
 
     @field_validator("subdomain")
     @classmethod
@@ -156,6 +166,7 @@ class SetupServer(Domain):
     ssl_email: Email
     timezone: Timezone = "UTC"
     open_ports: OpenPorts | None = None
+    challenge: Challenged = None
 
 
 class ExecCommand(Request):
@@ -194,6 +205,7 @@ class Server(Wire):
     subdomain: str | None = None
     setup_at: str | None = None
     open_ports: list[str] = Field(default_factory=list)
+    challenge: Challenge | None = None
     apps: list[str] = Field(default_factory=list)
     price_monthly: str | None = None
     currency: str | None = None

@@ -17,7 +17,7 @@ from livchat.wire.base import (
     Timezone,
     Wire,
 )
-from livchat.wire.servers import Domain, Fallback, OpenPorts, PlanHash
+from livchat.wire.servers import Challenged, Domain, Fallback, OpenPorts, PlanHash
 
 
 class Up(Domain):
@@ -36,6 +36,7 @@ class Up(Domain):
     ssl_email: Email | None = None
     timezone: Timezone = "UTC"
     open_ports: OpenPorts | None = None
+    challenge: Challenged = None
     config: dict[AppName, dict[Question, Answer]] = Field(default_factory=dict, max_length=50)
 
 

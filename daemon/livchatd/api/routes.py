@@ -11,7 +11,13 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from livchat.wire.apps import Catalog, CatalogApp, DeployApp, InstalledApps
-from livchat.wire.config import ConfigureCloudflare, ConfigureProvider, Done, Init
+from livchat.wire.config import (
+    ConfigureCertificates,
+    ConfigureCloudflare,
+    ConfigureProvider,
+    Done,
+    Init,
+)
 from livchat.wire.doctor import Diagnosis, MendFindings
 from livchat.wire.jobs import Accepted, CancelAnswer, Job, JobEvent, JobList, JobLogs
 from livchat.wire.providers import Images, Locations, ServerTypes
@@ -134,6 +140,10 @@ ROUTES = (
     Route(
         "POST", "/api/config/cloudflare", system.configure_cloudflare, OWNER,
         "Try and keep Cloudflare's credentials", Done, ConfigureCloudflare,
+    ),
+    Route(
+        "POST", "/api/config/certificates", system.configure_certificates, OWNER,
+        "Try and keep the certificate token of a zone", Done, ConfigureCertificates,
     ),
     _get("/api/jobs", jobs.index, "Jobs, newest first", JobList, queries.JobsQuery),
     Route(

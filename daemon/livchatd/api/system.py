@@ -7,7 +7,12 @@ from time import monotonic
 from aiohttp import web
 
 from livchat import __version__
-from livchat.wire.config import ConfigureCloudflare, ConfigureProvider, Init
+from livchat.wire.config import (
+    ConfigureCertificates,
+    ConfigureCloudflare,
+    ConfigureProvider,
+    Init,
+)
 from livchatd.api.audited import concerning
 from livchatd.api.http import ORCHESTRATOR, read, reply
 
@@ -45,3 +50,9 @@ async def configure_provider(request: web.Request) -> web.Response:
 async def configure_cloudflare(request: web.Request) -> web.Response:
     order = await read(request, ConfigureCloudflare)
     return reply(await request.app[ORCHESTRATOR].credentials.configure_cloudflare(order))
+
+
+async def configure_certificates(request: web.Request) -> web.Response:
+    order = await read(request, ConfigureCertificates)
+    concerning(request, order.zone_name)
+    return reply(await request.app[ORCHESTRATOR].certificates.configure(order))

@@ -27,7 +27,8 @@ class AwaitNames(Step[Ledger]):
     """Waits until every name server of the zone says the server's address for each of `hosts`.
 
     A certificate is asked for as soon as the proxy knows of a site: a name that is not answered by
-    then costs one of the few failures that Let's Encrypt allows in an hour.
+    then costs one of the few failures that Let's Encrypt allows in an hour. `wildcard` is
+    the domain of the one certificate for all names, where DNS-01 proves it: that needs no address.
     """
 
     tools: Tools
@@ -36,6 +37,7 @@ class AwaitNames(Step[Ledger]):
     zone_name: str
     app_title: str
     hosts: tuple[str, ...]
+    wildcard: str | None = None
     usually: ClassVar[float] = 3.0
     within: ClassVar[float] = 180.0
 
@@ -54,7 +56,7 @@ class AwaitNames(Step[Ledger]):
                 "warning",
             )
             return
-        await self._look_for_traps(servers)
+        await self._look_for_traps(run, servers)
         if public:
             await self._look_from_outside(run)
 
@@ -93,22 +95,39 @@ class AwaitNames(Step[Ledger]):
             hint=f"look at the records of {self.zone_name} at {_DASHBOARD}",
         )
 
-    async def _look_for_traps(self, servers: Sequence[NameServer]) -> None:
+    async def _look_for_traps(self, run: Run[Ledger], servers: Sequence[NameServer]) -> None:
         """What the certificate would fail of, though the names lead here."""
+        if self.wildcard is not None:
+            await self._must_allow(servers, self.wildcard, wildcard=True)
         for host in self.hosts:
             elsewhere = [ip for ip in await self._any(servers, host, "AAAA") if not self._own(ip)]
-            if elsewhere:
+            if elsewhere and self.wildcard is not None:
+                run.log(
+                    f"{host} has an AAAA record that leads elsewhere, {elsewhere[0]}: many visitors"
+                    f" go there first; delete it at {_DASHBOARD}",
+                    "warning",
+                )
+            elif elsewhere:
                 raise ProviderError(
                     f"{host} has an AAAA record that leads elsewhere, {elsewhere[0]}:"
                     " Let's Encrypt and many visitors go there first",
                     hint=f"delete that record at {_DASHBOARD}",
                 )
-            name, rules = await self._rules(servers, host)
-            if not _may_issue(rules):
+            if self.wildcard is None:
+                await self._must_allow(servers, host, wildcard=False)
+
+    async def _must_allow(
+        self, servers: Sequence[NameServer], host: str, *, wildcard: bool
+    ) -> None:
+        """`ProviderError` unless the CAA records let a certificate for the name come about."""
+        name, rules = await self._rules(servers, host)
+        # One for `*.host` is one for the host as well.
+        for tag in ("issue", "issuewild") if wildcard else ("issue",):
+            if not _may_issue(rules, tag, "dns-01" if wildcard else "http-01"):
                 raise ProviderError(
-                    f"the CAA records of {name} let no certificate come from {ISSUER}:"
-                    f" {'; '.join(rules)}",
-                    hint=f'add the record `{name} CAA 0 issue "{ISSUER}"` at {_DASHBOARD}',
+                    f"the CAA records of {name} let no {'wildcard ' if tag == 'issuewild' else ''}"
+                    f"certificate come from {ISSUER}: {'; '.join(rules)}",
+                    hint=f'add the record `{name} CAA 0 {tag} "{ISSUER}"` at {_DASHBOARD}',
                 )
 
     async def _rules(self, servers: Sequence[NameServer], host: str) -> tuple[str, list[str]]:
@@ -183,11 +202,18 @@ def _upwards(host: str, zone: str) -> list[str]:
     return found
 
 
-def _may_issue(rules: Sequence[str]) -> bool:
+def _may_issue(rules: Sequence[str], tag: str, method: str) -> bool:
     """Whether the CAA records of one name let Let's Encrypt issue; none at all let everybody."""
-    issuers = [
-        match["value"].partition(";")[0].strip().lower()
-        for rule in rules
-        if (match := _CAA.match(rule)) and match["tag"].lower() == "issue"
-    ]
-    return not issuers or ISSUER in issuers
+    told = [(match["tag"].lower(), match["value"]) for rule in rules if (match := _CAA.match(rule))]
+    given = [value for found, value in told if found == tag]
+    if not given and tag == "issuewild":
+        given = [value for found, value in told if found == "issue"]
+    return not given or any(_lets(value, method) for value in given)
+
+
+def _lets(value: str, method: str) -> bool:
+    """Whether one CAA value names Let's Encrypt, and this challenge if it names any (RFC 8657)."""
+    issuer, *parameters = [part.strip().lower() for part in value.split(";")]
+    given = dict(part.replace(" ", "").partition("=")[::2] for part in parameters)
+    methods = given.get("validationmethods")
+    return issuer == ISSUER and (methods is None or method in methods.split(","))

@@ -7,6 +7,7 @@ from functools import partial
 from typing import ClassVar
 
 from livchat.errors import ProviderError, ProviderUnavailable
+from livchat.wire.servers import Challenge
 from livchatd.catalog.infrastructure import portainer_stack, traefik_stack
 from livchatd.catalog.order import Rendered
 from livchatd.catalog.secrets import password
@@ -23,6 +24,11 @@ def portainer_password(server: str) -> str:
     return f"portainer/{server}"
 
 
+def certificate_token(zone: str) -> str:
+    """Where the vault keeps the token by which the servers of a zone prove that it is ours."""
+    return f"certificates/{zone}"
+
+
 class DeployBase(SystemStep):
     """A stack that Portainer cannot bring up, since it is under Portainer."""
 
@@ -33,6 +39,8 @@ class DeployBase(SystemStep):
         rendered = await self.rendered()
         shell = await self.tools.shell(self.order.name)
         if await shell.read(self._place) != rendered.compose:
+            return False
+        if not all([await has_secret(shell, name) for name in rendered.docker_secrets]):
             return False
         watch = Watch(self.tools, self.order.name, self.stack)
         return await watch.is_up(rendered.waves[-1].services)
@@ -47,6 +55,9 @@ class DeployBase(SystemStep):
         run.log(await deploy_stack(shell, self.stack, rendered.compose))
         wave = rendered.waves[-1]
         await watch.until_up(run, wave.services, wave.jobs, max(wave.timeout, 600))
+        # A value that was replaced must not stay readable; none of the swarm uses it any more.
+        old = _secrets_of(await shell.read(self._place)) - rendered.docker_secrets.keys()
+        await remove_secrets(shell, sorted(old))
         # What was deployed last, for the next look: Docker does not give the file back.
         await shell.write(self._place, rendered.compose, "0600")
 
@@ -84,8 +95,20 @@ class DeployTraefik(DeployBase):
     async def rendered(self) -> Rendered:
         order = self.order
         domain = ".".join(part for part in (order.subdomain, order.zone_name) if part)
+        token = None
+        if order.challenge is Challenge.DNS:
+            kept = await self.tools.vault.require(
+                certificate_token(order.zone_name),
+                hint=f"livchat config certificates {order.zone_name}",
+            )
+            token = kept.get_secret_value()
         return await asyncio.to_thread(
-            traefik_stack, self.tools.catalog, order.ssl_email, domain, "http"
+            traefik_stack,
+            self.tools.catalog,
+            order.ssl_email,
+            domain,
+            "dns" if token else "http",
+            cloudflare_token=token,
         )
 
 
@@ -101,12 +124,6 @@ class DeployPortainer(DeployBase):
         key = portainer_password(self.order.name)
         kept = await self.tools.vault.get_or_make(key, partial(password, 32))
         return await asyncio.to_thread(portainer_stack, self.tools.catalog, kept.get_secret_value())
-
-    async def check(self, run: Run[Ledger]) -> bool:
-        if not await super().check(run):
-            return False
-        shell, rendered = await self.tools.shell(self.order.name), await self.rendered()
-        return all([await has_secret(shell, name) for name in rendered.docker_secrets])
 
 
 class AwaitPortainer(SystemStep):
@@ -131,3 +148,11 @@ class AwaitPortainer(SystemStep):
             f"Portainer runs, but it does not answer after {self.within:g} s",
             hint=f"livchat server setup {self.order.name}",
         )
+
+
+def _secrets_of(compose: str | None) -> set[str]:
+    """The Docker secrets that a stack which was deployed before is given."""
+    import yaml  # noqa: PLC0415 - not at the daemon's start
+
+    document = yaml.safe_load(compose or "") or {}
+    return {str(secret["name"]) for secret in (document.get("secrets") or {}).values()}

@@ -6,6 +6,8 @@ from decimal import Decimal
 
 from pydantic import BaseModel, ConfigDict
 
+from livchat.wire.servers import Challenge
+
 
 class Order(BaseModel):
     """Frozen; without secrets: it is shown as the job's `params`."""
@@ -65,7 +67,10 @@ class AddServerOrder(Order):
 
 
 class SetupServerOrder(Order):
-    """A server to be set up. `open_ports` are those that stay open beside SSH and the web's."""
+    """A server to be set up. `open_ports` are those that stay open beside SSH and the web's.
+
+    `challenge` is what `challenge_asked` came to.
+    """
 
     name: str
     provider: str
@@ -74,6 +79,8 @@ class SetupServerOrder(Order):
     ssl_email: str
     timezone: str
     open_ports: list[str] = []
+    challenge: Challenge = Challenge.HTTP
+    challenge_asked: Challenge = Challenge.AUTO
 
 
 class AppOrder(Order):
@@ -95,6 +102,7 @@ class DeployAppOrder(Order):
     subdomain: str | None
     ssl_email: str
     timezone: str
+    challenge: Challenge = Challenge.HTTP
     apps: list[AppOrder]
 
 

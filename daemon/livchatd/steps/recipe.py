@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import SecretStr
 
 from livchat.errors import Conflict, ProviderError
+from livchat.wire.servers import Challenge
 from livchatd.catalog.catalog import App
 from livchatd.catalog.order import Binding, Rendered, RenderOrder
 from livchatd.catalog.params import secret_params
@@ -38,6 +39,7 @@ class Place:
     subdomain: str | None
     ssl_email: str
     timezone: str
+    challenge: Challenge = Challenge.HTTP
 
     @property
     def domain(self) -> str:

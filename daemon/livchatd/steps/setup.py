@@ -67,6 +67,8 @@ def _chosen(order: SetupServerOrder) -> dict[str, Any]:
         "ssl_email": order.ssl_email,
         "timezone": order.timezone,
         "open_ports": order.open_ports,
+        "challenge": order.challenge,
+        "challenge_asked": order.challenge_asked,
     }
 
 

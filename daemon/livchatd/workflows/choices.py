@@ -18,6 +18,7 @@ from livchatd.providers.base import Provider
 from livchatd.settings import Settings
 from livchatd.steps.orders import UpOrder
 from livchatd.workflows import planning
+from livchatd.workflows.certificates import Certificates, Proof
 from livchatd.workflows.credentials import Credentials
 from livchatd.workflows.planning import Household
 from livchatd.workflows.secrets import Params
@@ -44,12 +45,13 @@ class UpChoice:
 class Choices:
     """Chooses from what there is now: at the providers, in the zones, in the catalog."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         inventory: Inventory,
         catalog: Catalog,
         accounts: Accounts,
         credentials: Credentials,
+        certificates: Certificates,
         settings: Settings,
         sandbox_pace: float = 1.0,
     ) -> None:
@@ -57,6 +59,7 @@ class Choices:
         self._catalog = catalog
         self._accounts = accounts
         self._credentials = credentials
+        self._certificates = certificates
         self._settings = settings
         self._sandbox_pace = sandbox_pace
 
@@ -131,15 +134,20 @@ class Choices:
         ports = planning.open_ports(want.open_ports, record)
         if record is not None:
             await checking
-            order = planning.up_order(planning.as_it_is(record), house, apps.orders, ports)
+            proof = await self._proof(want, record, provider.name)
+            order = planning.up_order(planning.as_it_is(record), house, apps.orders, ports, proof)
             return UpChoice(order, new=False, secrets=apps.secrets)
         machine = CreateServer(
             name=want.server, server_type=want.server_type, region=want.region, image=want.image,
             cpu=want.cpu, ram=want.ram, fallback=want.fallback,
         )  # fmt: skip
         found, _ = await asyncio.gather(planning.bargain(provider, machine), checking)
-        order = planning.up_order(found, house, apps.orders, ports)
+        proof = await self._proof(want, None, provider.name)
+        order = planning.up_order(found, house, apps.orders, ports, proof)
         return UpChoice(order, new=True, secrets=apps.secrets)
+
+    async def _proof(self, want: Up, record: ServerRecord | None, provider: str) -> Proof:
+        return await self._certificates.choose(want.challenge, record, provider, want.zone_name)
 
     async def _house_to_be(self, want: Up, provider: str, record: ServerRecord | None) -> Household:
         email = want.ssl_email or (record and record.ssl_email) or self._settings.email

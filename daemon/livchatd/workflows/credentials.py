@@ -100,6 +100,11 @@ class Credentials:
             )
         return found
 
+    async def dns_by(self, provider: str | None, token: SecretStr) -> DnsAccount:
+        """Another login, by this token, where the DNS of a provider's servers is; to be closed."""
+        own = await (await self._accounts.provider(provider)).dns() if provider else None
+        return self._make_dns(own.base_url if own else None, token)
+
     async def email(self) -> str | None:
         """The e-mail address of the Cloudflare account, if it is known."""
         found = await self._vault.get(EMAIL)

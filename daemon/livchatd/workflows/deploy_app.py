@@ -8,6 +8,7 @@ from typing import Any
 
 from livchat.wire.apps import AppStatus
 from livchat.wire.jobs import JobStatus
+from livchat.wire.servers import Challenge
 from livchatd.jobs.step import Step, Workflow
 from livchatd.steps.answers import AwaitNames
 from livchatd.steps.app import AwaitApp, DeployApp, MakeSecrets, PrepareDatabases, RecordApp
@@ -140,6 +141,7 @@ def _of(
                 zone_name=place.zone_name,
                 app_title=app.title,
                 hosts=hosts,
+                wildcard=place.domain if place.challenge is Challenge.DNS else None,
             )
         )
     steps.append(
@@ -204,4 +206,5 @@ def _place(order: DeployAppOrder) -> Place:
         subdomain=order.subdomain,
         ssl_email=order.ssl_email,
         timezone=order.timezone,
+        challenge=order.challenge,
     )

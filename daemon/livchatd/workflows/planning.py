@@ -33,6 +33,7 @@ from livchatd.steps.orders import (
     UpOrder,
 )
 from livchatd.steps.recipe import PREPARED
+from livchatd.workflows.certificates import Proof
 
 Scalar = str | int | float | bool
 OWN = "own"
@@ -240,7 +241,11 @@ def open_ports(wanted: Sequence[str] | None, record: ServerRecord | None) -> lis
 
 
 def up_order(
-    server: CreateServerOrder, house: Household, apps: list[AppOrder], ports: list[str]
+    server: CreateServerOrder,
+    house: Household,
+    apps: list[AppOrder],
+    ports: list[str],
+    proof: Proof,
 ) -> UpOrder:
     """Server, set-up and apps as one order."""
     setup = SetupServerOrder(
@@ -251,6 +256,8 @@ def up_order(
         ssl_email=house.ssl_email,
         timezone=house.timezone,
         open_ports=ports,
+        challenge=proof.challenge,
+        challenge_asked=proof.asked,
     )
     return UpOrder(server=server, setup=setup, apps=apps)
 

@@ -16,6 +16,7 @@ Params = dict[str, dict[str, str]]
 _ELSEWHERE = {
     "provider/": "livchat config provider {}",
     "cloudflare/": "livchat config cloudflare",
+    "certificates/": "livchat config certificates {}",
 }
 """Keys whose values are tried before they are kept, by another command."""
 

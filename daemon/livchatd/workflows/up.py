@@ -58,6 +58,7 @@ def up_steps(tools: Tools, order: UpOrder) -> list[Step[UpLearnt]]:
         subdomain=setup.subdomain,
         ssl_email=setup.ssl_email,
         timezone=setup.timezone,
+        challenge=setup.challenge,
     )
     return [
         *create_steps(tools, order.server, setup.zone_name),

@@ -23,7 +23,27 @@ from livchatd.steps.answers import _may_issue, _upwards
     ],
 )
 def test_who_may_issue_is_read_as_authorities_read_it(rules: list[str], *, may: bool) -> None:
-    assert _may_issue(rules) is may
+    assert _may_issue(rules, "issue", "http-01") is may
+
+
+@pytest.mark.parametrize(
+    ("rules", "may"),
+    [
+        ([], True),
+        (['0 issue "letsencrypt.org"'], True),
+        (['0 issue "digicert.com"'], False),
+        (['0 issue "digicert.com"', '0 issuewild "letsencrypt.org"'], True),
+        (['0 issue "letsencrypt.org"', '0 issuewild ";"'], False),
+        (['0 issue "letsencrypt.org"', '0 issuewild "digicert.com"'], False),
+        (['0 issuewild "letsencrypt.org; validationmethods=dns-01"'], True),
+        (['0 issuewild "letsencrypt.org;validationmethods=http-01, dns-01"'], True),
+        (['0 issuewild "letsencrypt.org; validationmethods=http-01"'], False),
+    ],
+)
+def test_a_wildcard_has_rules_of_its_own_before_the_common_ones(
+    rules: list[str], *, may: bool
+) -> None:
+    assert _may_issue(rules, "issuewild", "dns-01") is may
 
 
 def test_rules_are_looked_for_upwards_from_each_name_to_the_zone() -> None:
