@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
@@ -54,12 +54,13 @@ class Challenge(StrEnum):
 
 
 Challenged = Annotated[
-    Challenge | None,
+    Literal["auto", "dns-01", "http-01"] | None,
     Field(
         description="dns-01 needs a certificate token of the zone; auto takes it if there is one,"
         " else http-01. Without it: as before."
     ),
 ]
+"""A `Challenge` as it is asked for."""
 
 
 class ServerStatus(StrEnum):
@@ -205,7 +206,7 @@ class Server(Wire):
     subdomain: str | None = None
     setup_at: str | None = None
     open_ports: list[str] = Field(default_factory=list)
-    challenge: Challenge | None = None
+    challenge: str | None = None
     apps: list[str] = Field(default_factory=list)
     price_monthly: str | None = None
     currency: str | None = None

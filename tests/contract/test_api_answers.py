@@ -109,6 +109,8 @@ def test_every_route_answers_as_the_contract_says(life: Life) -> None:
     assert life.ask("POST /api/config/provider", body=token)["success"]
     keys = {"email": "me@example.com", "api_key": "k" * 37, "verify": False}
     assert life.ask("POST /api/config/cloudflare", body=keys)["success"]
+    narrow = {"zone_name": "example.com", "token": "x" * 40, "verify": False}
+    assert life.ask("POST /api/config/certificates", body=narrow)["success"]
     life.ask("GET /openapi.json")
     life.ask("GET /docs")
     needed = life.daemon.request("DELETE", "/api/servers/prod-01/apps/redis")

@@ -239,3 +239,18 @@ async def test_the_description_was_at_hand(description: Description | None) -> N
     if description is None:
         pytest.skip("the OpenAPI description of Cloudflare is not beside the project")
     assert {"GET /zones", "POST /zones/{zone_id}/dns_records"} <= set(description.seen)
+
+
+async def test_a_token_of_one_zone_opens_no_other(
+    connect: Connect, account: Account, zone: str, sandbox: SandboxProcess
+) -> None:
+    narrow = connect(api_token=sandbox.control("tokens/example.com", "POST")["token"])
+    assert [each.name async for each in narrow.zones.list()] == ["example.com"]
+    assert (await narrow.dns.records.list(zone_id=zone)).result == []
+    other = [each.id async for each in account.zones.list(name="livchat.localhost")][0]
+    with pytest.raises(cloudflare.PermissionDeniedError) as caught:
+        await narrow.dns.records.list(zone_id=other)
+    assert codes(caught.value) == [9109]
+    sandbox.control("tokens/example.com", "DELETE")
+    with pytest.raises(cloudflare.PermissionDeniedError):
+        await narrow.zones.list()

@@ -28,6 +28,8 @@ Data = dict[str, Any]
 # Simulated seconds until an answer; calls in a window.
 LATENCY = 0.04
 LIMIT = 1200
+SCOPE = "zone"
+"""Where a request has the only zone that its credential opens."""
 
 
 class Cloudflare:
@@ -68,8 +70,9 @@ class Cloudflare:
 
     async def zones(self, request: web.Request) -> web.Response:
         """Zones by name, status and account."""
-        zones = filter(picks_zone(request.query), self._world.state.zones.values())
-        return page(request, [*zones], zone_view, (20, 5, 50))
+        picked = filter(picks_zone(request.query), self._world.state.zones.values())
+        zones = [zone for zone in picked if request[SCOPE] in {None, zone.name}]
+        return page(request, zones, zone_view, (20, 5, 50))
 
     async def zone(self, request: web.Request) -> web.Response:
         """One zone."""
@@ -127,6 +130,8 @@ class Cloudflare:
         zone = self._world.state.zones.get(number)
         if zone is None:
             raise no_route(f"/zones/{number}")
+        if request[SCOPE] not in {None, zone.name}:
+            raise Refused(403, 9109, "Unauthorized to access requested resource")
         return zone
 
     def _record(self, request: web.Request) -> Record:
@@ -160,7 +165,7 @@ class Cloudflare:
         return answer
 
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self._check_credential(request.headers)
+        request[SCOPE] = self._scope(request.headers)
         refused = request.match_info.http_exception
         if refused is not None and refused.status == 405:
             raise Refused(405, 10405, "Method not allowed for this authentication scheme")
@@ -176,21 +181,25 @@ class Cloudflare:
             return await handler(request)
         return await self._faults.answer(fault, request, handler)
 
-    def _check_credential(self, headers: Mapping[str, str]) -> None:
+    def _scope(self, headers: Mapping[str, str]) -> str | None:
+        """The only zone that the credential opens, None if all; it is refused here."""
         token = self._world.state.cloudflare_token.encode()
         if "X-Auth-Key" in headers or "X-Auth-Email" in headers:
             key, email = headers.get("X-Auth-Key", ""), headers.get("X-Auth-Email", "")
             if "@" not in email or not hmac.compare_digest(key.encode(), token):
                 raise Refused(403, 9103, "Unknown X-Auth-Key or X-Auth-Email")
-            return
+            return None
         if "Authorization" not in headers:
             raise Refused(400, 9106, "Missing X-Auth-Key, X-Auth-Email or Authorization headers")
         scheme, _, given = headers["Authorization"].partition(" ")
         if scheme.lower() != "bearer" or len(given) < 16 or " " in given:
             cause = (6111, "Invalid format for Authorization header")
             raise Refused(400, 6003, "Invalid request headers", cause)
+        if given in self._world.state.zone_tokens:
+            return self._world.state.zone_tokens[given]
         if not hmac.compare_digest(given.encode(), token):
             raise Refused(403, 9109, "Invalid access token: this is the LivChat sandbox")
+        return None
 
     def _check_rate(self) -> None:
         now = self._world.clock.now()

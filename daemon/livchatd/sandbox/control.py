@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +61,8 @@ class Control:
                 web.get("/control/where/{ip}", self.where),
                 web.get("/control/machines/{name}", self.machine),
                 web.post("/control/stock/{type}/{location}/{state:in|out}", self.stock),
+                web.post("/control/tokens/{zone}", self.token),
+                web.delete("/control/tokens/{zone}", self.revoke),
                 web.get("/control/faults", self.faults),
                 web.put("/control/faults", self.put_faults),
                 web.delete("/control/faults", self.clear_faults),
@@ -184,6 +187,25 @@ class Control:
         self._world.state.stock[f"{kind['name']}@{asked}"] = request.match_info["state"] == "in"
         self._world.changed()
         return web.json_response({"server_type": kind["name"], "stock": self._world.state.stock})
+
+    async def token(self, request: web.Request) -> web.Response:
+        """Make a Cloudflare token that opens one zone, as one does in Cloudflare's dashboard."""
+        state, zone = self._world.state, request.match_info["zone"]
+        if zone not in [one.name for one in state.zones.values()]:
+            return _refuse(404, f"there is no zone {zone}")
+        made = f"sandbox-{uuid.uuid4().hex}"
+        state.zone_tokens[made] = zone
+        self._world.changed()
+        return web.json_response({"zone": zone, "token": made})
+
+    async def revoke(self, request: web.Request) -> web.Response:
+        """Revoke all tokens of one zone."""
+        state, zone = self._world.state, request.match_info["zone"]
+        gone = [token for token, opens in state.zone_tokens.items() if opens == zone]
+        for token in gone:
+            del state.zone_tokens[token]
+        self._world.changed()
+        return web.json_response({"zone": zone, "revoked": len(gone)})
 
     async def faults(self, request: web.Request) -> web.Response:  # noqa: ARG002
         """The faults at work, how often each came, and those that there are."""

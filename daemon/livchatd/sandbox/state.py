@@ -123,6 +123,8 @@ class State:
     zones: dict[str, Zone] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
+    zone_tokens: dict[str, str] = field(default_factory=dict)
+    """Cloudflare tokens that open one zone, with its name."""
     stock: dict[str, bool] = field(default_factory=dict)
     """What was sold out or came back since, by `type@location`, against the catalogue."""
 

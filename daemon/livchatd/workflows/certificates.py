@@ -58,13 +58,14 @@ class Certificates:
         return Done(success=True, message=told, data={"zone_name": zone, "other_zones": others})
 
     async def choose(
-        self, wanted: Challenge | None, record: ServerRecord | None, provider: str, zone: str
+        self, wanted: str | None, record: ServerRecord | None, provider: str, zone: str
     ) -> Proof:
         """The challenge for a server, with its token tried; without a wish it stays as it was.
 
         `NotConfigured` if DNS-01 is wished for and there is no token, `Invalid` if it is refused.
         """
-        asked = wanted or (record.challenge_asked if record else Challenge.AUTO)
+        before = record.challenge_asked if record else Challenge.AUTO
+        asked = Challenge(wanted) if wanted else before
         if asked is Challenge.HTTP:
             return Proof(Challenge.HTTP, asked)
         token = await self._vault.get(certificate_token(zone))
