@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ConfigDict, Field, JsonValue, SecretStr, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    JsonValue,
+    SecretStr,
+    StrictBool,
+    field_validator,
+    model_validator,
+)
 
 from livchat.wire.base import Email, ProviderName, Request, Wire, ZoneName, dns_zone
 
@@ -59,7 +67,7 @@ class ConfigureCertificates(Request):
     zone_name: ZoneName
     token: SecretStr = Field(min_length=1, max_length=512)
     provider: ProviderName | None = None
-    verify: bool = True
+    verify: StrictBool = True
 
     _zone = field_validator("zone_name")(dns_zone)
 

@@ -23,6 +23,12 @@ checks.not_a_server_error.expected-statuses = ["2xx", "4xx", "503"]
 checks.positive_data_acceptance.expected-statuses = ["200", "422", "503"]
 
 [[operations]]
+# Likewise.
+include-path = "/api/config/certificates"
+checks.not_a_server_error.expected-statuses = ["2xx", "4xx", "503"]
+checks.positive_data_acceptance.expected-statuses = ["200", "422", "503"]
+
+[[operations]]
 # It never ends.
 include-path = "/api/events"
 enabled = false

@@ -247,7 +247,7 @@ async def test_a_token_of_one_zone_opens_no_other(
     narrow = connect(api_token=sandbox.control("tokens/example.com", "POST")["token"])
     assert [each.name async for each in narrow.zones.list()] == ["example.com"]
     assert (await narrow.dns.records.list(zone_id=zone)).result == []
-    other = [each.id async for each in account.zones.list(name="livchat.localhost")][0]
+    other = await anext(each.id async for each in account.zones.list(name="livchat.localhost"))
     with pytest.raises(cloudflare.PermissionDeniedError) as caught:
         await narrow.dns.records.list(zone_id=other)
     assert codes(caught.value) == [9109]

@@ -55,7 +55,7 @@ def set_up(daemon: DaemonProcess, **more: Any) -> dict[str, str]:
 
 
 def has_secret(daemon: DaemonProcess, name: str) -> bool:
-    return run(daemon, f"docker secret inspect {name}")["exit_code"] == 0
+    return bool(run(daemon, f"docker secret inspect {name}")["exit_code"] == 0)
 
 
 def test_without_a_certificate_token_the_challenge_is_http(daemon: DaemonProcess) -> None:
