@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from time import time
 from typing import Any
 
 from livchatd.integrations.ssh import Endpoint
@@ -78,6 +79,12 @@ class Host:
         self._listener.close()
         await self._listener.wait_closed()
         await self.cut()
+
+    def end(self, unit: str) -> None:
+        """Let a unit print the rest, and end, now."""
+        work, moment = self.machine.units[unit].work, time()
+        work.lines = [(min(at, moment), text) for at, text in work.lines]
+        work.ends_at = moment
 
     async def cut(self) -> None:
         """Lose all connections, as a network does."""

@@ -349,18 +349,29 @@ async def slow_host(book: Book) -> AsyncIterator[Host]:
     await made.stop()
 
 
+@pytest.fixture
+async def endless_host(book: Book) -> AsyncIterator[Host]:
+    """A host on which an update goes on until it is told to end."""
+    made = Host(scale=1000)
+    await made.start()
+    book.endpoint = made.endpoint()
+    yield made
+    await made.stop()
+
+
 async def test_a_unit_survives_a_connection_that_is_lost_again_and_again(
-    slow_host: Host, shells: SshShells
+    endless_host: Host, shells: SshShells
 ) -> None:
     lines: list[str] = []
     shell = await shells.on("prod-01")
     work = asyncio.create_task(shell.unit(UNIT, *UPDATE, on_line=lines.append))
     for logins in range(1, 5):
-        await until(lambda: slow_host.logins >= logins and UNIT in slow_host.machine.units)  # noqa: B023
-        await slow_host.cut()
+        await until(lambda: endless_host.logins >= logins and UNIT in endless_host.machine.units)  # noqa: B023
+        await endless_host.cut()
+    endless_host.end(UNIT)
     await work
-    assert lines == (slow_host.machine.files.read(LOG) or "").splitlines()
-    assert sum(line.startswith("systemd-run") for line in slow_host.lines) == 1
+    assert lines == (endless_host.machine.files.read(LOG) or "").splitlines()
+    assert sum(line.startswith("systemd-run") for line in endless_host.lines) == 1
 
 
 async def test_a_start_whose_answer_was_lost_is_not_made_twice(

@@ -1,14 +1,16 @@
-"""A server that ends a command and is gone in the same moment: its output is not trusted."""
+"""A server that is gone while a command begins or ends: nothing is trusted, nothing is waited for."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from livchat.errors import ProviderUnavailable
-from livchatd.integrations.ssh import Endpoint, SshShells
+from livchatd.integrations.ssh import Endpoint, Shell, SshShells
 from livchatd.integrations.ssh_import import asyncssh
 from tests.integration.ssh_host import public
 
@@ -21,6 +23,17 @@ class Vanishing(asyncssh.SSHServer):
 
     def session_requested(self) -> Any:
         return Answering()
+
+
+class Refusing(Vanishing):
+    """Cuts the connection when a command is about to be sent."""
+
+    def connection_made(self, conn: Any) -> None:
+        self._connection = conn
+
+    def session_requested(self) -> Any:
+        self._connection.abort()
+        return False
 
 
 class Answering(asyncssh.SSHServerSession):  # type: ignore[type-arg]
@@ -36,28 +49,35 @@ class Answering(asyncssh.SSHServerSession):  # type: ignore[type-arg]
         self._channel.get_connection().abort()
 
 
-@pytest.fixture
-async def endpoint() -> AsyncIterator[Endpoint]:
+@asynccontextmanager
+async def shell_of(server: type[Vanishing]) -> AsyncIterator[Shell]:
+    """A shell whose server is one of these."""
     key, mine = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
     listener = await asyncssh.listen(
-        "127.0.0.1", 0, server_factory=Vanishing, server_host_keys=[key], encoding=None
+        "127.0.0.1", 0, server_factory=server, server_host_keys=[key], encoding=None
     )
     identity = mine.export_private_key("openssh").decode()
-    yield Endpoint("127.0.0.1", listener.get_port(), "root", identity, public(key))
-    listener.close()
-    await listener.wait_closed()
+    endpoint = Endpoint("127.0.0.1", listener.get_port(), "root", identity, public(key))
 
-
-async def test_a_command_is_lost_with_its_connection_even_if_its_exit_status_came(
-    endpoint: Endpoint,
-) -> None:
     async def lookup(_: str) -> Endpoint:
         return endpoint
 
     shells = SshShells(lookup)
     try:
-        shell = await shells.on("prod-01")
-        with pytest.raises(ProviderUnavailable, match="was lost while a command ran"):
-            await shell.run("df", "-B1", "--output=avail", "/")
+        yield await shells.on("prod-01")
     finally:
         await shells.close()
+        listener.close()
+        await listener.wait_closed()
+
+
+async def test_a_command_is_lost_with_its_connection_even_if_its_exit_status_came() -> None:
+    async with shell_of(Vanishing) as shell:
+        with pytest.raises(ProviderUnavailable, match="was lost while a command ran"):
+            await shell.run("df", "-B1", "--output=avail", "/")
+
+
+async def test_a_connection_that_is_gone_is_not_waited_for_as_a_crowded_one_is() -> None:
+    async with shell_of(Refusing) as shell, asyncio.timeout(8):
+        with pytest.raises(ProviderUnavailable, match="is lost again and again"):
+            await shell.run("true")

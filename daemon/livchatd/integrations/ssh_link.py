@@ -6,7 +6,6 @@ Import it late: it brings asyncssh.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -202,8 +201,13 @@ async def _open(
 ) -> asyncssh.SSHClientChannel[bytes]:
     """A channel with the command on it. One that is refused has not been sent."""
     for turn in range(CROWDED):
-        with contextlib.suppress(asyncssh.ChannelOpenError):
+        try:
             channel, _ = await connection.create_session(lambda: capture, line, encoding=None)
+        except asyncssh.ChannelOpenError:
+            if connection.is_closed():
+                # It is not crowded, it is gone: waiting would help nobody.
+                raise
+        else:
             return channel
         await asyncio.sleep(0.01 * 2**turn)
     channel, _ = await connection.create_session(lambda: capture, line, encoding=None)
