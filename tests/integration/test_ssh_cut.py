@@ -1,4 +1,4 @@
-"""A server that is gone while a command begins or ends: nothing is trusted, nothing is waited for."""
+"""A server that goes while a command begins or ends: its word is not taken, it is not waited for."""
 
 from __future__ import annotations
 
