@@ -181,8 +181,8 @@ class Recorder:
 
 def _matching(kind: str | None, server: str | None) -> list[tuple[str | None, str | None]]:
     """Type and server of every filter that a job matches, whatever its status."""
-    every = [(kind, None), (None, None)]
-    return every if server is None else [(kind, server), (None, server), *every]
+    servers = (None,) if server is None else (server, None)
+    return [(name, at) for name in (kind, None) for at in servers]
 
 
 def first_event(live: Live) -> str:
