@@ -69,7 +69,7 @@ def reply(answer: BaseModel | dict[str, Any] | str, status: int = 200) -> web.Re
     if isinstance(answer, BaseModel):
         answer = answer.model_dump_json()
     elif not isinstance(answer, str):
-        answer = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+        answer = _ENCODER.encode(answer)
     return web.Response(body=answer.encode(), status=status, content_type="application/json")
 
 
@@ -146,11 +146,7 @@ def _ours(request: web.Request, error: web.HTTPException) -> LivChatError:
 
 async def body(request: web.Request) -> Any:
     """The body's JSON; an empty body is an empty object."""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            raw = await request.read()
-    except TimeoutError:
-        raise BadRequest(f"the body did not come within {BODY_SECONDS:g} s") from None
+    raw = await _raw(request)
     if not raw:
         return {}
     if request.content_type != "application/json":
@@ -160,13 +156,28 @@ async def body(request: web.Request) -> Any:
     if (request.charset or "utf-8").lower() not in ("utf-8", "utf8"):
         raise UnsupportedMedia("the body must be UTF-8")
     try:
-        return json.loads(raw.decode(), parse_constant=_no_number)
+        return _DECODER.decode(raw.decode())
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {_reason(error)}") from None
 
 
+async def _raw(request: web.Request) -> bytes:
+    if request.content.is_eof():
+        return await request.read()  # it has come already, with its head
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise BadRequest(f"the body did not come within {BODY_SECONDS:g} s") from None
+
+
 def _no_number(name: str) -> None:
     raise ValueError(f"{name} is not a number of JSON")
+
+
+# Made once: `json.loads` and `json.dumps` make one for each call that has options.
+_DECODER = json.JSONDecoder(parse_constant=_no_number)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def _reason(error: Exception) -> str:

@@ -17,6 +17,8 @@ from livchatd.api.http import ORCHESTRATOR, Handler, body, reply
 from livchatd.jobs.claims import Claim
 from livchatd.workflows.asking import Ask, Started
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
 
 def accepted(started: Started) -> web.Response:
     """202: the job is on disk. A repeated request gets its first answer."""
@@ -128,7 +130,7 @@ def _accepted_text(started: Started) -> str:
     }
     if started.retry_of is not None:
         answer["retry_of"] = started.retry_of
-    return json.dumps(answer, separators=(",", ":"))
+    return _ENCODER.encode(answer)
 
 
 def _replayed(first: Claim) -> web.Response:

@@ -7,7 +7,6 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import product
 from typing import Any
 
 from pydantic_core import to_json
@@ -71,15 +70,19 @@ class Recorder:
 
     def moved(self, live: Live, before: JobStatus | None, after: JobStatus) -> None:
         """Keep the count of jobs; called in the order of commits."""
-        if before is not None:
-            self.add((live.type, before.value, live.server), -1)
-        self.add((live.type, after.value, live.server), 1)
+        if before is None:
+            self.add((live.type, after.value, live.server), 1)
+            return
+        for kind, server in _matching(live.type, live.server):
+            self.tallies[kind, before.value, server] -= 1
+            self.tallies[kind, after.value, server] += 1
 
     def add(self, tally: Tally, count: int) -> None:
         """Count jobs in every filter that they match, so that each total is one look-up."""
-        kind, status, server = tally
-        for key in product({kind, None}, {status, None}, {server, None}):
-            self.tallies[key] += count
+        name, status, at = tally
+        for kind, server in _matching(name, at):
+            self.tallies[kind, status, server] += count
+            self.tallies[kind, None, server] += count
 
     async def change(
         self,
@@ -174,6 +177,12 @@ class Recorder:
             tx.after.append(lambda: self.feed.publish(made))
 
         return write
+
+
+def _matching(kind: str | None, server: str | None) -> list[tuple[str | None, str | None]]:
+    """Type and server of every filter that a job matches, whatever its status."""
+    servers = (None,) if server is None else (server, None)
+    return [(name, at) for name in (kind, None) for at in servers]
 
 
 def first_event(live: Live) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from livchat.errors import CursorGone, Invalid, NotFound
@@ -42,7 +43,12 @@ _CHANGE_STEP = (
     "UPDATE steps SET status = ?, attempt = ?, touched = ?, progress = ?, started_at = ?, "
     "completed_at = ?, error = ? WHERE position = ? AND n = ?"
 )
-_ADD_EVENT = "INSERT INTO events (seq, n, type, body) VALUES (?, ?, ?, ?)"
+_TAKE_LOCK = (
+    "INSERT INTO locks VALUES (?1, ?2) RETURNING (SELECT job_id FROM locks JOIN jobs USING (n) "
+    "WHERE resource = ?1 AND n < ?2 ORDER BY n LIMIT 1)"
+)
+TOGETHER = 64
+"""Rows that one statement writes: each statement costs the writer a wait for the interpreter."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +79,10 @@ def add_job(tx: Transaction, columns: Mapping[str, Any], steps: Iterable[LiveSte
         tuple(columns.values()),
     ).lastrowid
     assert n is not None  # noqa: S101 - an INSERT has a row id
-    tx.executemany(
-        "INSERT INTO steps (n, key, title, expected, status, attempt, touched, progress, "
-        "started_at, completed_at, error, position) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    _add_rows(
+        tx,
+        "steps (n, key, title, expected, status, attempt, touched, progress, started_at, "
+        "completed_at, error, position)",
         [(n, step.key, step.title, step.expected, *step.row()) for step in steps],
     )
     return n
@@ -97,19 +104,14 @@ def add_events(
 ) -> list[Event]:
     """Append events (type and body); as they will be told."""
     made = [Event(tx.next_seq(), n, job_id, kind, body) for kind, body in events]
-    for event in made:
-        tx.execute(_ADD_EVENT, (event.seq, n, event.type, event.body))
+    _add_rows(tx, "events (seq, n, type, body)", [(e.seq, n, e.type, e.body) for e in made])
     return made
 
 
 def take_lock(tx: Transaction, resource: str, n: int) -> str | None:
     """Stand in line for a resource; the job that holds it, or None if this one does."""
-    holder = tx.execute(
-        "SELECT job_id FROM locks JOIN jobs USING (n) WHERE resource = ? ORDER BY n LIMIT 1",
-        (resource,),
-    ).fetchone()
-    tx.execute("INSERT INTO locks VALUES (?, ?)", (resource, n))
-    return holder[0] if holder else None
+    ((holder,),) = tx.execute(_TAKE_LOCK, (resource, n)).fetchall()
+    return str(holder) if holder is not None else None
 
 
 def drop_locks(tx: Transaction, n: int) -> None:
@@ -309,6 +311,19 @@ def new_columns(
         "owner": "livchatd",
         "version": version,
     }
+
+
+def _add_rows(tx: Transaction, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows, many with each statement."""
+    for first in range(0, len(rows), TOGETHER):
+        some = rows[first : first + TOGETHER]
+        tx.execute(_addition_of(into, len(some[0]), len(some)), tuple(chain.from_iterable(some)))
+
+
+@cache
+def _addition_of(into: str, width: int, rows: int) -> str:
+    marks = f"({', '.join('?' * width)})"
+    return f"INSERT INTO {into} VALUES {', '.join([marks] * rows)}"
 
 
 @cache
