@@ -1,4 +1,4 @@
-"""A server that goes while a command begins or ends: its word is not taken, it is not waited for."""
+"""A server that goes while a command begins or ends: its word is not taken, nor waited for."""
 
 from __future__ import annotations
 

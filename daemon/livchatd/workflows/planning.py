@@ -76,7 +76,7 @@ async def bargain(provider: Provider, want: CreateServer) -> CreateServerOrder:
 
 def hold_to(plan_hash: str | None, order: Order) -> None:
     """`Conflict` unless the order is the one whose plan was agreed to; None agrees to any."""
-    if plan_hash in {None, hash_of(order)}:
+    if plan_hash is None or plan_hash == hash_of(order):
         return
     server = order.server if isinstance(order, UpOrder) else order
     raise Conflict(
