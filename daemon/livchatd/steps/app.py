@@ -18,6 +18,7 @@ from livchatd.steps.learnt import AppLearnt, AppsLearnt, make_note
 from livchatd.steps.orders import AppOrder
 from livchatd.steps.postgres import Postgres
 from livchatd.steps.recipe import Place, Recipe
+from livchatd.steps.site import NO_CERTIFICATE
 from livchatd.steps.stack import (
     await_gone,
     create_secrets,
@@ -242,10 +243,16 @@ class AwaitApp(AppStep):
                 run.progress(done, len(rendered.ready), "checks")
             if not waiting:
                 return
+        where = f"{self.order.title} runs, but https://{waiting[0].host}"
+        if last == NO_CERTIFICATE:
+            raise ProviderError(
+                f"{where} has no certificate: Traefik's log says why Let's Encrypt gave none",
+                hint=f"livchat server exec {self.place.server} -- "
+                "docker service logs --tail 50 traefik_traefik",
+            )
         answer = f"answers {last}" if last else "does not answer"
         raise ProviderError(
-            f"{self.order.title} runs, but https://{waiting[0].host}{waiting[0].path} {answer}",
-            hint=f"livchat job retry {run.job_id}",
+            f"{where}{waiting[0].path} {answer}", hint=f"livchat job retry {run.job_id}"
         )
 
 

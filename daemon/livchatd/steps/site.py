@@ -12,12 +12,15 @@ from livchatd.providers.base import Reach
 
 WITHIN = 10.0
 """Seconds that one request may take."""
+NO_CERTIFICATE = 526
+"""In place of a status where something answers, but with no certificate to be trusted: the number
+that Cloudflare has for it."""
 
 
 async def probe(reach: Reach, host: str, path: str) -> int:
     """The status of https://`host``path`, asked at the server itself; 0 if it does not answer.
 
-    The certificate is checked: a site whose certificate is not there yet does not answer.
+    The certificate is checked: while it is not there the status is `NO_CERTIFICATE`.
     """
     connector = aiohttp.TCPConnector(resolver=_Always(reach.web_host or reach.ssh_host))
     address = reach.url(host).rstrip("/") + path
@@ -30,6 +33,8 @@ async def probe(reach: Reach, host: str, path: str) -> int:
             session.get(address, allow_redirects=False) as answer,
         ):
             return answer.status
+    except aiohttp.ClientConnectorCertificateError:
+        return NO_CERTIFICATE
     except (aiohttp.ClientError, OSError, TimeoutError):
         return 0
 
