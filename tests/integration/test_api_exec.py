@@ -56,13 +56,13 @@ def test_a_command_that_fails_is_an_answer_and_no_error(daemon: DaemonProcess) -
 
 
 def test_its_time_up_it_is_gone_and_what_it_printed_is_told(daemon: DaemonProcess) -> None:
-    answer = run(daemon, "echo begun; nope; sleep infinity; echo never", 1)
+    answer = run(daemon, "echo begun; nope; sleep infinity; echo never", 4)
     assert (answer.status, answer.json["code"]) == (504, "timeout")
     details = answer.json["details"]
     assert (details["stdout"], details["stopped"]) == ("begun\n", True)
     assert details["stderr"].endswith("command not found\n")
     assert details["exit_code"] is None
-    assert answer.json["hint"].startswith("livchat server exec prod-01 --timeout 2")
+    assert answer.json["hint"].startswith("livchat server exec prod-01 --timeout 8")
 
 
 def test_output_is_cut_to_size(daemon: DaemonProcess) -> None:
@@ -218,7 +218,7 @@ async def test_a_command_that_will_not_be_stopped_is_told_so(
     await host.start()
     commands, shells = await commands_of(host)
     with pytest.raises(TimedOut) as late:
-        await commands.run("prod-01", ExecCommand(command="true", timeout=1))
+        await commands.run("prod-01", ExecCommand(command="true", timeout=4))
     assert asked.is_set()
     assert late.value.details["stopped"] is False
     await shells.close()

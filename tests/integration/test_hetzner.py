@@ -506,13 +506,15 @@ async def test_closing_lets_go_of_who_waits_for_a_call_that_hangs(
 async def test_the_pool_runs_no_more_calls_at_once_than_it_has_threads() -> None:
     pool = CallPool("test", 3, 20)
     lock, now, most = threading.Lock(), 0, 0
+    three = threading.Barrier(3, timeout=20)
 
     def call() -> None:
         nonlocal now, most
         with lock:
             now += 1
             most = max(most, now)
-        time.sleep(0.01)  # noqa: TID251 - it is what the pool is for
+        three.wait()
+        time.sleep(0.01)  # noqa: TID251 - a fourth would be seen meanwhile
         with lock:
             now -= 1
 

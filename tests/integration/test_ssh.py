@@ -257,7 +257,13 @@ async def test_a_cancelled_command_is_waited_for(host: Host, shells: SshShells) 
 async def test_callers_share_one_connection_and_at_most_eight_channels(
     host: Host, shells: SshShells
 ) -> None:
+    full = asyncio.Event()
+
     async def slow(line: str, stdin: bytes) -> tuple[bytes, bytes, int]:
+        # The first stay until eight are at work, and then for as long as a ninth could come.
+        if host.at_once == 8:
+            full.set()
+        await asyncio.wait_for(full.wait(), 20)
         await asyncio.sleep(0.02)
         return b"", b"", 0
 

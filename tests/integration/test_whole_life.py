@@ -213,7 +213,10 @@ def test_a_cancel_at_any_moment_leaves_what_it_says_and_nothing_else(tmp_path, s
 def test_a_retry_after_a_cancel_comes_to_the_whole(tmp_path):
     with running(tmp_path / "livchat", scale=0.01) as daemon:
         job_id = daemon.submit("POST", "/api/up", UP)
-        sleep(0.8)
+        for event in daemon.client.job_events(job_id):
+            step = event.data.get("step") or {}
+            if (step.get("name"), step.get("status")) == ("Create the machine", "completed"):
+                break
         daemon.request("DELETE", f"/api/jobs/{job_id}")
         assert daemon.wait(job_id)["status"] == "cancelled"
         again = daemon.submit("POST", f"/api/jobs/{job_id}/retry")
