@@ -36,11 +36,12 @@ class SandboxProcess:
             time.sleep(0.02)  # noqa: TID251 - a test waits for a process
         raise AssertionError(f"the sandbox in {self.folder} does not listen")
 
-    def control(self, path: str, method: str = "GET") -> dict[str, Any]:
+    def control(self, path: str, method: str = "GET", body: Any = None) -> dict[str, Any]:
         """Call the control API with the sandbox's token."""
         headers = {"Authorization": f"Bearer {self.address['token']}"}
         url = f"{self.address['control']}/control/{path}"
-        request = urllib.request.Request(url, headers=headers, method=method)  # noqa: S310
+        sent = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(url, sent, headers, method=method)  # noqa: S310
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
             data: dict[str, Any] = json.loads(answer.read())
             return data

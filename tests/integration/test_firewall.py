@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from time import sleep  # noqa: TID251 - a call that gets no answer is waited for
 from typing import Any
 
 import pytest
@@ -10,8 +12,10 @@ import pytest
 from tests.contract.sandbox_process import SandboxProcess
 from tests.integration.daemon_process import DaemonProcess, running
 from tests.integration.own_machine import Landlord, Machine
+from tests.integration.test_cancel_each_step import begins
 
 SETUP = {"zone_name": "livchat.localhost", "subdomain": "lab", "ssl_email": "me@example.com"}
+TABLE = "table inet livchat"
 RULES = "cat /etc/livchat/firewall.nft"
 LOOKS = {"Wait for the first boot to end", "Wait for Portainer"}
 Job = dict[str, Any]
@@ -103,6 +107,60 @@ def test_a_set_up_that_would_lock_its_owner_out_opens_the_machine_again(daemon, 
     assert machine.run("hostname") == ["locked\n"]
 
 
+def test_ports_of_a_set_up_that_is_cancelled_are_closed_again_and_forgotten(
+    daemon, landlord, sandbox
+):
+    machine = joined(daemon, landlord, "waver")
+    done(set_up(daemon, "waver", open_ports=["25/tcp"]))
+    before = machine.run(RULES)
+    job = cancelled_at_its_end(daemon, sandbox, machine, open_ports=["8080/tcp"])
+    assert not any("firewall" in thing for thing in job["left_behind"]), job["left_behind"]
+    assert machine.run(RULES, f"nft list {TABLE}") == before * 2
+    assert not any("guard" in one["name"] for one in sandbox.control("machines/waver")["units"])
+    assert daemon.request("GET", "/api/servers/waver").json["open_ports"] == ["25/tcp"]
+
+    # Who asks for nothing new gets nothing new; who tries the cancelled one again, its ports.
+    assert "Set the firewall" not in touched(done(set_up(daemon, "waver")))
+    done(daemon.wait(daemon.submit("POST", f"/api/jobs/{job['job_id']}/retry")))
+    assert "8080" in machine.run(RULES)[0]
+    assert daemon.request("GET", "/api/servers/waver").json["open_ports"] == ["8080/tcp"]
+
+
+def test_rules_that_would_lock_us_out_are_not_put_back(daemon, landlord, sandbox):
+    machine = joined(daemon, landlord, "moved")
+    done(set_up(daemon, "moved"))
+    (ours,) = machine.run(RULES)
+    # The rules of before, opened by hand, let no SSH in.
+    machine.write("/etc/livchat/firewall.nft", re.sub(r"dport \{.+\}", "dport { 80 }", ours))
+    machine.run(f"nft delete {TABLE}")
+    job = cancelled_at_its_end(daemon, sandbox, machine)
+    assert "changed firewall rules on moved" in job["left_behind"]
+    assert machine.run(RULES, f"nft list {TABLE}") == [ours, ours]
+
+
+def cancelled_at_its_end(
+    daemon: DaemonProcess, sandbox: SandboxProcess, machine: Machine, **more: Any
+) -> Job:
+    """A set-up that is cancelled in its last step, which has something to do and gets no answer."""
+    machine.run("rm -f /etc/apt/apt.conf.d/53livchat-daily")
+    silent = {
+        "service": "ssh",
+        "route": "*--unit=livchat-updates *",
+        "fault": "silent",
+        "times": None,
+    }
+    sandbox.control("faults", "PUT", {"faults": [silent]})
+    order = {**SETUP, **more}
+    job_id = daemon.submit("POST", f"/api/servers/{machine.name}/setup", order)
+    begins(daemon, job_id, "Keep it up to date")
+    assert machine.run(f"nft list {TABLE}") == machine.run(RULES)
+    sandbox.control("faults", "PUT", {"faults": []})
+    daemon.request("DELETE", f"/api/jobs/{job_id}")
+    job = daemon.wait(job_id)
+    assert job["status"] == "cancelled", job
+    return job
+
+
 def test_no_firewall_is_tried_where_ssh_takes_nobody_new_already(daemon, landlord, sandbox):
     machine = joined(daemon, landlord, "deaf")
     done(set_up(daemon, "deaf"))
@@ -134,7 +192,31 @@ def test_docker_comes_from_its_vendor_and_stays_at_its_version(daemon, landlord)
     assert machine.run("docker version --format {{.Server.Version}}") == ["29.9.0\n"]
     (source,) = machine.run("cat /etc/apt/sources.list.d/livchat-docker.sources")
     assert "URIs: https://download.docker.com/linux/debian\nSuites: bookworm\n" in source
-    assert machine.run("apt-mark hold docker-ce") == [""]
+    assert machine.run("apt-mark showhold") == ["containerd.io\ndocker-ce\ndocker-ce-cli\n"]
+
+
+def test_docker_is_held_even_if_the_daemon_died_before_it_was(tmp_path, landlord, sandbox):
+    with running(tmp_path / "livchat", CLOUDFLARE_BASE_URL=sandbox.address["cloudflare"]) as daemon:
+        token = {"api_token": sandbox.address["cloudflare_token"]}
+        assert daemon.request("POST", "/api/config/cloudflare", token).status == 200
+        machine = joined(daemon, landlord, "unheld")
+        silent = {"service": "ssh", "route": "*apt-mark hold*", "fault": "silent", "times": None}
+        sandbox.control("faults", "PUT", {"faults": [silent]})
+        job_id = daemon.submit("POST", "/api/servers/unheld/setup", SETUP)
+        met = 0
+        for _ in range(1200):
+            (rule,) = sandbox.control("faults")["faults"]
+            met = rule["fired"]
+            if met:
+                break
+            sleep(0.05)
+        assert met, daemon.request("GET", f"/api/jobs/{job_id}").json
+        daemon.kill()
+        sandbox.control("faults", "PUT", {"faults": []})
+        assert machine.run("apt-mark showhold") == [""]
+        daemon.start()
+        done(daemon.wait(job_id))
+        assert machine.run("apt-mark showhold") == ["containerd.io\ndocker-ce\ndocker-ce-cli\n"]
 
 
 def test_updates_are_switched_on_and_those_of_now_begun(daemon, landlord):

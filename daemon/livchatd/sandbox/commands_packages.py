@@ -182,6 +182,8 @@ def _apt_cache(machine: Machine, given: list[str], _stdin: str) -> Answer:
 
 
 def _apt_mark(machine: Machine, given: list[str], _stdin: str) -> Answer:
+    if given == ["showhold"]:
+        return done("".join(f"{name}\n" for name in sorted(machine.facts.held)))
     if given[:1] != ["hold"] or not given[1:]:
         raise NotSimulated("arguments of apt-mark")
     for name in given[1:]:

@@ -111,8 +111,8 @@ class CloseTheRest(SystemStep):
     async def apply(self, run: Run[Ledger]) -> None:
         shell = await self.tools.shell(self.order.name)
         host, port = await self._door()
-        answered, wanted, there = await asyncio.gather(
-            answers(host, port), self._wanted(shell, run), shell.read(RULES)
+        answered, wanted, there, live = await asyncio.gather(
+            answers(host, port), self._wanted(shell, run), shell.read(RULES), _live(shell)
         )
         if not answered:
             raise ProviderError(
@@ -125,7 +125,15 @@ class CloseTheRest(SystemStep):
             shell.run("systemctl", "stop", f"{GUARD}.timer", check=False),
         )
         await shell.run("nft", "-c", "-f", TRIAL)
-        await self._try(shell, host, port)
+        if there is not None and there != wanted and "firewall" not in run.learnt.made:
+            run.learnt.earlier.setdefault(RULES, there)
+            await run.save()
+        try:
+            await self._try(shell, (host, port), back=live and there is not None)
+        except ProviderError:
+            run.learnt.earlier.pop(RULES, None)
+            await run.save()
+            raise
         if there is None:
             await make_note(run, "firewall")
         await asyncio.gather(shell.write(RULES, wanted), shell.write(UNIT_FILE, SERVICE))
@@ -153,6 +161,8 @@ class CloseTheRest(SystemStep):
             await shell.run("nft", "-f", RULES)
 
     async def undo(self, run: Run[Ledger]) -> None:
+        if RULES in run.learnt.earlier:
+            await self._restore(run)
         if "firewall" not in run.learnt.made:
             return
         shell = await self.tools.shell(self.order.name)
@@ -162,7 +172,25 @@ class CloseTheRest(SystemStep):
         await shell.run("systemctl", "daemon-reload")
 
     def leaves(self, run: Run[Ledger]) -> list[str]:
-        return [f"firewall on {self.order.name}"] if "firewall" in run.learnt.made else []
+        if "firewall" in run.learnt.made:
+            return [f"firewall on {self.order.name}"]
+        changed = RULES in run.learnt.earlier
+        return [f"changed firewall rules on {self.order.name}"] if changed else []
+
+    async def _restore(self, run: Run[Ledger]) -> None:
+        """Put the rules back that were there before this job, unless they would lock us out."""
+        shell, before = await self.tools.shell(self.order.name), run.learnt.earlier[RULES]
+        there, *_ = await asyncio.gather(
+            shell.read(RULES),
+            shell.write(TRIAL, before),
+            shell.run("systemctl", "stop", f"{GUARD}.timer", check=False),
+        )
+        # Those of this job were seen to let us in.
+        await self._try(shell, await self._door(), back=there not in {None, before})
+        await shell.write(RULES, before)
+        await shell.run("rm", "-f", TRIAL)
+        del run.learnt.earlier[RULES]
+        await run.save()
 
     async def _wanted(self, shell: Shell, run: Run[Ledger] | None = None) -> str:
         """The rules for the machine as it is; with a `run` it is told what they close."""
@@ -185,19 +213,26 @@ class CloseTheRest(SystemStep):
         known = self.tools.inventory.server(self.order.name).ssh_port or 22
         return rules(around.outside, ssh_ports(told.stdout, holders, known), kept)
 
-    async def _try(self, shell: Shell, host: str, port: int) -> None:
-        """Put the rules in force, for a minute unless SSH is seen to answer new connections."""
+    async def _try(self, shell: Shell, door: tuple[str, int], *, back: bool) -> None:
+        """Put the rules in force, for a minute unless SSH is seen to answer new connections.
+
+        If it does not, the rules of each boot come `back`, or the machine is open.
+        """
         await shell.run(
             *("systemd-run", f"--unit={GUARD}", f"--on-active={GUARD_SECONDS}"),
             *("--timer-property=AccuracySec=1s", "--", "nft", "delete", *TABLE),
         )
         await shell.run("nft", "-f", TRIAL)
+        host, port = door
         if await self._answered(host, port):
             await shell.run("systemctl", "stop", f"{GUARD}.timer")
             return
         await self._open(shell)
+        if back:
+            await shell.run("nft", "-f", RULES)
+        now = "the earlier rules are back" if back else "it is open again"
         raise ProviderError(
-            f"with the firewall set, SSH at {host}:{port} took no new connection; it is open again",
+            f"with the firewall set, SSH at {host}:{port} took no new connection; {now}",
             hint="name the port that sshd listens at: livchat server setup --open PORT/tcp",
         )
 

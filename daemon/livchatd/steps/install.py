@@ -44,7 +44,10 @@ class InstallPackages(SystemStep):
             return False
         shell = await self.tools.shell(self.order.name)
         version, there = await asyncio.gather(engine(shell), _installed(shell, *OTHERS))
-        return version is not None and there == set(OTHERS)
+        if version is None or there != set(OTHERS):
+            return False
+        # A daemon that died between installing Docker and holding it comes by here.
+        return "docker" not in run.learnt.made or await _held(shell)
 
     async def apply(self, run: Run[Ledger]) -> None:
         shell = await self.tools.shell(self.order.name)
@@ -60,7 +63,7 @@ class InstallPackages(SystemStep):
             # Mirrors that change while they are read, and locks held by the system's own updates.
             raise Retry(error.message, after=5) from error
         await shell.run("systemctl", "enable", "--now", "docker", timeout=180)
-        if await _installed(shell, *vendor.PACKAGES) == set(vendor.PACKAGES) and docker:
+        if "docker" in run.learnt.made and not await _held(shell):
             # A new major version is a person's decision: no upgrade takes it along.
             await shell.run("apt-mark", "hold", *vendor.PACKAGES)
 
@@ -143,6 +146,14 @@ async def _installed(shell: Shell, *packages: str) -> set[str]:
     known = await shell.run("dpkg-query", "-W", STATES, *packages, check=False)
     rows = (line.split() for line in known.stdout.splitlines())
     return {row[0] for row in rows if len(row) == 3 and row[2] == "installed"}
+
+
+async def _held(shell: Shell) -> bool:
+    """Whether the vendor's Docker keeps its version; the distribution's needs no hold."""
+    there, held = await asyncio.gather(
+        _installed(shell, *vendor.PACKAGES), shell.run("apt-mark", "showhold")
+    )
+    return there != set(vendor.PACKAGES) or there <= set(held.stdout.split())
 
 
 async def _mend(shell: Shell) -> None:

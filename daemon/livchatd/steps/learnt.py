@@ -12,12 +12,14 @@ from livchatd.jobs.step import Learnt, Run
 class Ledger(Learnt):
     """What this job made itself, by names such as `stack n8n`: only that may an undo take away.
 
-    `lines` is how many lines of each unit are logged; `found` what a preflight saw, in words.
+    `lines` is how many lines of each unit are logged; `found` what a preflight saw, in words;
+    `earlier` what this job wrote over, by file or field.
     """
 
     made: list[str] = Field(default_factory=list)
     lines: dict[str, int] = Field(default_factory=dict)
     found: dict[str, str] = Field(default_factory=dict)
+    earlier: dict[str, str] = Field(default_factory=dict)
 
 
 class MachineLearnt(Ledger):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, ClassVar
 
 from livchat.wire.servers import ServerStatus
@@ -12,6 +13,8 @@ from livchatd.steps.learnt import Ledger
 from livchatd.steps.orders import SetupServerOrder
 from livchatd.steps.system import SystemStep
 from livchatd.steps.tools import Tools
+
+PORTS = "open_ports"
 
 
 class BeginSetup(SystemStep):
@@ -25,12 +28,19 @@ class BeginSetup(SystemStep):
         return _set_up(self.tools.inventory.server(self.order.name), self.order)
 
     async def apply(self, run: Run[Ledger]) -> None:
+        open_now = self.tools.inventory.server(self.order.name).open_ports
+        run.learnt.earlier.setdefault(PORTS, json.dumps(open_now))
+        await run.save()
         await self.tools.inventory.change_server(
             self.order.name, status=ServerStatus.SETTING_UP.value, **_chosen(self.order)
         )
 
     async def undo(self, run: Run[Ledger]) -> None:
         await settle_server(self.tools, self.order.name)
+        before = run.learnt.earlier.pop(PORTS, None)
+        if before is not None and self.tools.inventory.find(self.order.name) is not None:
+            # The firewall goes back too: a set-up that names no ports must not open them after all.
+            await self.tools.inventory.change_server(self.order.name, open_ports=json.loads(before))
 
 
 class RecordSetup(SystemStep):

@@ -644,7 +644,9 @@ def test_dockers_own_packages_are_there_once_its_source_is() -> None:
     bench.run(UNIT.format(name="i") + INSTALL + "docker-ce docker-ce-cli containerd.io")
     bench.pass_(20)
     assert bench.run("docker version --format '{{.Server.Version}}'") == "29.9.0\n"
+    assert bench.run("apt-mark showhold") == ""
     assert bench.run("apt-mark hold docker-ce") == "docker-ce set on hold.\n"
+    assert bench.run("apt-mark showhold") == "docker-ce\n"
     assert bench.run("apt-mark hold docker-ce") == ""
 
 
