@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from livchatd.integrations.ssh import SshShells
 from tests.contract import sandbox_process
 from tests.contract.sandbox_process import SandboxProcess
 from tests.integration.daemon_process import DaemonProcess, running
 from tests.integration.own_machine import Landlord
+from tests.integration.ssh_host import Book, Host
 
 
 @pytest.fixture
@@ -31,3 +33,26 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
 def landlord(sandbox: SandboxProcess) -> Landlord:
     """Who rents machines in it."""
     return Landlord(sandbox)
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[Host]:
+    """A server with SSH whose machine answers at once."""
+    made = Host()
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+async def book(host: Host) -> Book:
+    """Where that server is."""
+    return Book(host.endpoint())
+
+
+@pytest.fixture
+async def shells(book: Book) -> AsyncIterator[SshShells]:
+    """Shells on the servers of the book."""
+    made = SshShells(book.lookup, poll=0.005)
+    yield made
+    await made.close()

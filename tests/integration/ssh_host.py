@@ -120,6 +120,18 @@ class Host:
             self.at_once -= 1
 
 
+class Book:
+    """Where servers are, as the daemon's inventory tells it."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.asked = 0
+
+    async def lookup(self, server: str) -> Endpoint:
+        self.asked += 1
+        return self.endpoint
+
+
 async def until(holds: Callable[[], bool]) -> None:
     """Wait for something that will be so; the test's own time-out bounds it."""
     async with asyncio.timeout(20):
