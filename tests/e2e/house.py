@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, sleep  # noqa: TID251 - processes are waited for, in bounded loops
 from typing import Any
+from urllib.parse import quote
 
 from tests.e2e.images import docker
 from tests.e2e.machine import Machine
@@ -95,6 +96,13 @@ class House:
             return answer.status, answer.read().decode()
         finally:
             connection.close()
+
+    def secret(self, key: str) -> str:
+        """The value of a secret."""
+        answer = self.daemon.request("GET", f"/api/secrets/{quote(key, safe='')}?reveal=true")
+        assert answer.status == 200, answer.raw
+        found: str = answer.json["value"]
+        return found
 
     def certificate(self, host: str) -> set[str]:
         """The names of the certificate that a host name is answered with, checked."""

@@ -44,7 +44,8 @@ def test_debian_12_takes_a_set_up_and_apps_and_a_second_set_up_changes_nothing(
     assert box.state() == first
 
     done(older.deploy("umami"))
-    status, told = older.site("umm.lab.example.com", password="any")
+    gate = older.secret("app/box/umami/gate_password")
+    status, told = older.site("umm.lab.example.com", password=gate)
     assert (status, json.loads(told)) == (200, {"user": "umami", "database": "umami"})
 
     gone = older.daemon.submit("DELETE", "/api/servers/box/apps/umami?purge=true")

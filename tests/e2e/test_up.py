@@ -7,7 +7,6 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -59,11 +58,11 @@ def test_each_app_runs_and_nothing_but_the_web_is_open(served: House) -> None:
 
 def test_a_database_answers_its_apps_own_role_and_no_other(served: House) -> None:
     assert served.site("umm.lab.example.com", password="any")[0] == 401
-    gate = _secret(served, "app/box/umami/gate_password")
+    gate = served.secret("app/box/umami/gate_password")
     status, told = served.site("umm.lab.example.com", password=gate)
     assert (status, json.loads(told)) == (200, {"user": "umami", "database": "umami"})
 
-    password = _secret(served, "app/box/umami/db")
+    password = served.secret("app/box/umami/db")
     postgres = _container(served, "postgres_postgres")
 
     def query(database: str) -> str:
@@ -80,7 +79,7 @@ def test_a_database_answers_its_apps_own_role_and_no_other(served: House) -> Non
 def test_a_real_app_migrates_its_database_and_lets_its_administrator_in(served: House) -> None:
     assert served.site("news.lab.example.com", "/healthcheck") == (200, "OK")
     assert served.site("news.lab.example.com", "/v1/me", password="wrong")[0] == 401
-    password = _secret(served, "app/box/miniflux/admin_password")
+    password = served.secret("app/box/miniflux/admin_password")
     status, told = served.site("news.lab.example.com", "/v1/me", password=password)
     assert (status, json.loads(told)["username"]) == (200, "livchat")
     version = served.machine.run(
@@ -127,7 +126,7 @@ def test_a_deleted_app_takes_all_along_but_its_data_which_a_purge_takes_too(serv
 
     done(served.deploy("miniflux"))
     # The role, the database and the administrator are those of before.
-    password = _secret(served, "app/box/miniflux/admin_password")
+    password = served.secret("app/box/miniflux/admin_password")
     assert served.site("news.lab.example.com", "/v1/me", password=password)[0] == 200
     code, _, err = served.livchat("app", "delete", "box", "miniflux", "--purge", "--yes", "--wait")
     assert code == 0, err
@@ -167,13 +166,6 @@ def test_a_server_of_ones_own_that_is_deleted_is_forgotten_and_stays_as_it_is(
     assert json.loads(out)["servers"] == {}
     kept = json.loads(served.livchat("secret", "list", "-o", "json")[1])
     assert not [one for one in _keys(kept) if "/box" in one]
-
-
-def _secret(house: House, key: str) -> str:
-    answer = house.daemon.request("GET", f"/api/secrets/{quote(key, safe='')}?reveal=true")
-    assert answer.status == 200, answer.raw
-    found: str = answer.json["value"]
-    return found
 
 
 def _keys(listed: dict[str, Any]) -> list[str]:
