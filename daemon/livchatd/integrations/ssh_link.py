@@ -200,18 +200,18 @@ async def _open(
     connection: asyncssh.SSHClientConnection, capture: _Capture, line: str
 ) -> asyncssh.SSHClientChannel[bytes]:
     """A channel with the command on it. One that is refused has not been sent."""
-    for turn in range(CROWDED):
+    turn = 0
+    while True:
         try:
             channel, _ = await connection.create_session(lambda: capture, line, encoding=None)
         except asyncssh.ChannelOpenError:
-            if connection.is_closed():
-                # It is not crowded, it is gone: waiting would help nobody.
+            # One that is crowded has room soon; one that is gone never.
+            if connection.is_closed() or turn == CROWDED:
                 raise
         else:
             return channel
         await asyncio.sleep(0.01 * 2**turn)
-    channel, _ = await connection.create_session(lambda: capture, line, encoding=None)
-    return channel
+        turn += 1
 
 
 class _Capture(asyncssh.SSHClientSession[bytes]):
