@@ -27,7 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "daemon")]
 
 from benchmarks.crash_lives import Life, Log, whole_story  # noqa: E402
 from tests.integration.daemon_process import DaemonProcess, UnixConnection  # noqa: E402
-from tests.integration.household import differences, twice  # noqa: E402
+from tests.integration.installation_folder import differences, twice  # noqa: E402
 
 PATIENCE = 180.0
 """Seconds that lives and watchers have to end once nobody kills any more."""

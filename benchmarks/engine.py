@@ -15,9 +15,9 @@ from typing import Any
 from measure import HERE, Figure, answer_of, folder, main, median, rate
 from pydantic import BaseModel
 
-from livchatd.database import Database
 from livchatd.jobs.engine import Engine, Submission
 from livchatd.jobs.step import Learnt, Step, Workflow
+from livchatd.storage.database import Database
 
 AT_ONCE = 32
 STEPS = 6

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from livchatd.sandbox.faults_named import FAULTS
+from livchat_sandbox.faults.registry import FAULTS
 from tests.integration.daemon_process import DaemonProcess
-from tests.integration.household import differences, holdings, twice
+from tests.integration.installation_folder import differences, holdings, twice
 
 SERVER, APP, ZONE = "prod-01", "n8n", "livchat.localhost"
 JOB_SECONDS = 90.0

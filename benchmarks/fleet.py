@@ -94,7 +94,7 @@ def _sandbox(home: Path, scale: float) -> Iterator[SandboxProcess]:
     for path in (home / "state", place):
         path.mkdir(mode=0o700)
     environment = {**os.environ, "LIVCHAT_SANDBOX_TIME_SCALE": str(scale)}
-    command = ["nice", "-n", str(NICER), sys.executable, "-m", "livchatd.sandbox"]
+    command = ["nice", "-n", str(NICER), sys.executable, "-m", "livchat_sandbox"]
     process = subprocess.Popen([*command, "--folder", str(place)], env=environment)
     sandbox = SandboxProcess(place, process)
     try:

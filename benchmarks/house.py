@@ -20,13 +20,13 @@ from aiohttp import web
 
 from livchat.paths import Places
 from livchat.wire.providers import Image, Location, ServerType, TypeLocation
-from livchatd.api.http import READY
+from livchatd.api.http.messages import READY
 from livchatd.api.routes import application
-from livchatd.database import Database
 from livchatd.jobs.step import Run, Step
-from livchatd.parts import Parts, assemble
-from livchatd.steps.learnt import MachineLearnt
-from livchatd.steps.orders import CreateServerOrder
+from livchatd.steps.facts import MachineLearnt
+from livchatd.steps.params import CreateServerOrder
+from livchatd.storage.database import Database
+from livchatd.wiring import Parts, assemble
 
 HERE = TypeLocation(
     name="fsn1", available=True, price_monthly="4.51", price_hourly="0.007", currency="EUR"

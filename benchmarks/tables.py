@@ -16,7 +16,7 @@ from typing import Any
 
 import measure
 
-from livchatd.database import Database
+from livchatd.storage.database import Database
 
 JOBS = 100_000
 GIVEN = "LIVCHAT_BENCH_TABLE"

@@ -16,14 +16,14 @@ from aiohttp import web
 
 from livchat import __version__
 from livchat.paths import Places
-from livchatd.api import listen
-from livchatd.api.connection import Site
-from livchatd.api.guard import LOOPBACK_NAMES
-from livchatd.api.http import READY
+from livchatd.api.http.messages import READY
+from livchatd.api.listener import sockets
+from livchatd.api.listener.slow_clients import Site
+from livchatd.api.listener.token_file import TokenFile
+from livchatd.api.middleware.auth import LOOPBACK_NAMES
 from livchatd.api.routes import application
-from livchatd.api.token_file import TokenFile
-from livchatd.database import Database
-from livchatd.parts import assemble
+from livchatd.storage.database import Database
+from livchatd.wiring import assemble
 
 log = logging.getLogger("livchatd")
 
@@ -54,7 +54,7 @@ class Daemon:
     def __init__(self, here: Places, options: argparse.Namespace) -> None:
         self._places = here
         self._options = options
-        self._passed = listen.passed(os.environ)
+        self._passed = sockets.passed(os.environ)
 
     async def run(self) -> None:
         """Run until told to stop. `AlreadyRunning` if another daemon has the lock."""
@@ -65,7 +65,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, told.set)
         self._places.create()
-        lock = listen.Lock(self._places.lock)
+        lock = sockets.Lock(self._places.lock)
         try:
             database = Database(self._places.table)
             try:
@@ -75,7 +75,7 @@ class Daemon:
         finally:
             lock.release()
 
-    async def _serve(self, lock: listen.Lock, database: Database, told: asyncio.Event) -> None:
+    async def _serve(self, lock: sockets.Lock, database: Database, told: asyncio.Event) -> None:
         parts = assemble(self._places, database)
         for sink in logging.getLogger().handlers:
             sink.setFormatter(Redacting(parts.vault.redact))
@@ -87,33 +87,33 @@ class Daemon:
         try:
             await parts.begin()
             app[READY].set()
-            listen.notify("READY=1")
+            sockets.notify("READY=1")
             log.info("livchatd %s listens at %s", __version__, self._places.socket)
             sweeping = asyncio.create_task(_sweep(parts.engine.counts))
             await told.wait()
             sweeping.cancel()
         finally:
-            listen.notify("STOPPING=1")
+            sockets.notify("STOPPING=1")
             # The socket goes first: who comes now finds no daemon rather than a dying one.
             unix.remove()
             await asyncio.gather(runner.cleanup(), parts.stop(), return_exceptions=True)
 
-    async def _listen(self, runner: web.AppRunner, lock: listen.Lock) -> listen.UnixListener:
+    async def _listen(self, runner: web.AppRunner, lock: sockets.Lock) -> sockets.UnixListener:
         """Answer on the Unix socket, ours or systemd's, and on TCP where it was asked for."""
         given = [found for found in self._passed if found.family == socket.AF_UNIX]
-        unix = listen.UnixListener(given[0]) if given else listen.unix(self._places.socket)
+        unix = sockets.UnixListener(given[0]) if given else sockets.unix(self._places.socket)
         for each in (unix.socket, *given[1:]):
-            await Site(runner, each, backlog=listen.BACKLOG).start()
+            await Site(runner, each, backlog=sockets.BACKLOG).start()
         certificate, key = self._options.tls_cert, self._options.tls_key
-        tls = listen.tls_context(certificate, key) if certificate else None
+        tls = sockets.tls_context(certificate, key) if certificate else None
         tcp = [found for found in self._passed if found.family != socket.AF_UNIX]
         for each in tcp:
-            listen.check_passed(each, tls=tls is not None)
+            sockets.check_passed(each, tls=tls is not None)
         if self._options.tcp:
-            tcp.append(listen.tcp(self._options.tcp, tls=tls is not None))
+            tcp.append(sockets.tcp(self._options.tcp, tls=tls is not None))
         for each in tcp:
-            await Site(runner, each, ssl_context=tls, backlog=listen.BACKLOG).start()
-        lock.tell(listen.told(tcp[0]) if tcp else None)
+            await Site(runner, each, ssl_context=tls, backlog=sockets.BACKLOG).start()
+        lock.tell(sockets.told(tcp[0]) if tcp else None)
         return unix
 
     def _guards(self) -> tuple[Callable[[], str | None], frozenset[str]]:
@@ -121,7 +121,7 @@ class Daemon:
         over_tcp = any(found.family != socket.AF_UNIX for found in self._passed)
         if not over_tcp and not self._options.tcp:
             return lambda: None, LOOPBACK_NAMES
-        bound = {listen.split(self._options.tcp)[0]} if self._options.tcp else set()
+        bound = {sockets.split(self._options.tcp)[0]} if self._options.tcp else set()
         names = {name.lower() for name in (*bound, *self._options.allow_host)}
         return TokenFile(self._places.token), LOOPBACK_NAMES | names
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Never
 from livchat import __version__
 from livchat.errors import LivChatError
 from livchat.paths import places
-from livchatd.api.listen import AlreadyRunning
+from livchatd.api.listener.sockets import AlreadyRunning
 
 if TYPE_CHECKING:
     from livchatd.daemon import Daemon

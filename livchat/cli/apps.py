@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from livchat.cli import ask, options
-from livchat.cli.connect import connect
-from livchat.cli.follow import submitted
-from livchat.cli.settings import pairs
+from livchat.cli.input import options, prompts
+from livchat.cli.input.parsing import pairs
+from livchat.cli.session.connect import connect
+from livchat.cli.session.follow import submitted
 from livchat.output import show, tables
+from livchat.output.messages import say
 from livchat.output.show import Format
-from livchat.output.words import say
 
 cli = typer.Typer(
     name="app",
@@ -98,6 +98,6 @@ def delete(
 
     Example: livchat app delete prod-01 n8n --wait
     """
-    ask.confirm(say("purge_app" if purge else "delete_app", app=app, server=server), yes=yes)
+    prompts.confirm(say("purge_app" if purge else "delete_app", app=app, server=server), yes=yes)
     client = connect()
     submitted(client, client.delete_app(server, app, purge=purge), output, wait=wait)

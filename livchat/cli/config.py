@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from livchat.cli import ask, options
-from livchat.cli.connect import connect
+from livchat.cli.input import options, prompts
+from livchat.cli.session.connect import connect
 from livchat.errors import LivChatError
 from livchat.output import show, tables
+from livchat.output.messages import say
 from livchat.output.show import Format
-from livchat.output.words import say
 from livchat.paths import places
 
 Json = dict[str, Any]
@@ -46,7 +46,7 @@ def provider(
 
     Example: livchat config provider hetzner
     """
-    token = ask.secret(say("token_of", name=name), token_file)
+    token = prompts.secret(say("token_of", name=name), token_file)
     _done(connect().configure_provider(name, token, verify=verify), output)
 
 
@@ -65,9 +65,9 @@ def cloudflare(
     Example: livchat config cloudflare --token-file token.txt
     """
     if email is None:
-        found = {"api_token": ask.secret(say("api_token_of", name="Cloudflare"), token_file)}
+        found = {"api_token": prompts.secret(say("api_token_of", name="Cloudflare"), token_file)}
     else:
-        key = ask.secret(say("api_key_of", name="Cloudflare"), token_file)
+        key = prompts.secret(say("api_key_of", name="Cloudflare"), token_file)
         found = {"email": email, "api_key": key}
     _done(connect().configure_cloudflare({**found, "verify": verify}), output)
 
@@ -86,7 +86,7 @@ def certificates(
 
     Example: livchat config certificates example.com --token-file token.txt
     """
-    token = ask.secret(say("certificate_token_of", name=zone), token_file)
+    token = prompts.secret(say("certificate_token_of", name=zone), token_file)
     order = {"zone_name": zone, "token": token, "provider": provider, "verify": verify}
     _done(connect().configure_certificates(order), output)
 

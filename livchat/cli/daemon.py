@@ -11,12 +11,13 @@ from typing import Annotated, Any
 
 import typer
 
-from livchat.cli import connect, options
+from livchat.cli.input import options
+from livchat.cli.session import connect
 from livchat.errors import Conflict, DaemonUnreachable, LivChatError, NotFound, TimedOut
 from livchat.output import show, tables
+from livchat.output.formatting import clean
+from livchat.output.messages import say
 from livchat.output.show import Format
-from livchat.output.text import clean
-from livchat.output.words import say
 from livchat.paths import places
 
 Json = dict[str, Any]

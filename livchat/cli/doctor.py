@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from livchat.cli import ask, options
-from livchat.cli.connect import connect
-from livchat.cli.follow import submitted
+from livchat.cli.input import options, prompts
+from livchat.cli.session.connect import connect
+from livchat.cli.session.follow import submitted
 from livchat.errors import BadRequest, NotFound
 from livchat.output import findings, show
+from livchat.output.messages import say
 from livchat.output.show import Format
-from livchat.output.words import say
 
 Json = dict[str, Any]
 
@@ -59,7 +59,7 @@ def doctor(
         return
     if not yes:
         show.note("\n".join(findings.goes(chosen)))
-    ask.confirm(findings.together(chosen), yes=yes)
+    prompts.confirm(findings.together(chosen), yes=yes)
     accepted = client.mend([one["id"] for one in chosen])
     submitted(client, accepted, output, wait=wait, human=findings.mended)
 

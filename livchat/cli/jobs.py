@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from livchat.cli import ask, options
-from livchat.cli.connect import connect
-from livchat.cli.follow import finish, follow, submitted, wait_for
+from livchat.cli.input import options, prompts
+from livchat.cli.session.connect import connect
+from livchat.cli.session.follow import finish, follow, submitted, wait_for
 from livchat.client import ENDED, Client
 from livchat.errors import Invalid, JobCancelled
 from livchat.output import show, tables
+from livchat.output.messages import say
 from livchat.output.show import Format
-from livchat.output.words import say
 
 Json = dict[str, Any]
 
@@ -170,7 +170,7 @@ def prune(
 
     Example: livchat job prune --older-than 30d
     """
-    ask.confirm(say("prune", age=older_than), yes=yes)
+    prompts.confirm(say("prune", age=older_than), yes=yes)
     answer = connect().prune_jobs(older_than=older_than, status=status)
     show.result(
         answer,

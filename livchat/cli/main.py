@@ -119,7 +119,7 @@ def _tell(error: LivChatError, arguments: list[str]) -> int:
 
 def _usage(error: Any, arguments: list[str]) -> int:
     from livchat.errors import BadRequest
-    from livchat.output.words import say
+    from livchat.output.messages import say
 
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
@@ -133,7 +133,7 @@ def _usage(error: Any, arguments: list[str]) -> int:
 
 
 def _unexpected(error: Exception, arguments: list[str]) -> int:
-    from livchat.output.words import say
+    from livchat.output.messages import say
 
     if os.environ.get("LIVCHAT_DEBUG"):
         raise error

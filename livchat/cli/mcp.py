@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from livchat.cli.connect import connect
+from livchat.cli.session.connect import connect
 
 cli = typer.Typer(add_completion=False)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from livchat.cli import options
-from livchat.cli.connect import connect
-from livchat.output import offers, show
+from livchat.cli.input import options
+from livchat.cli.session.connect import connect
+from livchat.output import provider_tables, show
 from livchat.output.show import Format
 
 cli = typer.Typer(
@@ -38,7 +38,7 @@ def types(
     show.result(
         {**found, "server_types": large},
         output,
-        human=offers.server_types,
+        human=provider_tables.server_types,
         quiet=lambda answer: [kind["name"] for kind in answer["server_types"]],
         items=lambda answer: answer["server_types"],
     )
@@ -53,7 +53,7 @@ def locations(provider: options.Provider = None, output: options.Output = Format
     show.result(
         connect().locations(provider=provider),
         output,
-        human=offers.locations,
+        human=provider_tables.locations,
         quiet=lambda answer: [place["name"] for place in answer["locations"]],
         items=lambda answer: answer["locations"],
     )
@@ -68,7 +68,7 @@ def images(provider: options.Provider = None, output: options.Output = Format.HU
     show.result(
         connect().images(provider=provider),
         output,
-        human=offers.images,
+        human=provider_tables.images,
         quiet=lambda answer: [image["name"] for image in answer["images"]],
         items=lambda answer: answer["images"],
     )

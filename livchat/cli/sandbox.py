@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 import typer
 
-from livchat.cli import ask, options
-from livchat.cli.connect import connect
-from livchat.cli.follow import follow
+from livchat.cli.input import options, prompts
+from livchat.cli.session.connect import connect
+from livchat.cli.session.follow import follow
 from livchat.client import Client
 from livchat.errors import Invalid, LivChatError, ProviderUnavailable
-from livchat.output import offers, show
+from livchat.output import provider_tables, show
+from livchat.output.messages import say
 from livchat.output.show import Format
-from livchat.output.words import say
 from livchat.paths import places
 
 Json = dict[str, Any]
@@ -52,7 +52,7 @@ def status(output: options.Output = Format.HUMAN) -> None:
         show.note(say("no_sandbox" if address is None else "sandbox_down"))
         show.result(NOTHING, output, human=lambda _: [])
         return
-    show.result({"running": True, **found}, output, human=offers.sandbox)
+    show.result({"running": True, **found}, output, human=provider_tables.sandbox)
 
 
 @cli.command()
@@ -68,7 +68,7 @@ def reset(yes: options.Yes = False, output: options.Output = Format.HUMAN) -> No
         return
     client = connect()
     names = _servers(client)
-    ask.confirm(say("reset_sandbox", servers=", ".join(names) or say("none")), yes=yes)
+    prompts.confirm(say("reset_sandbox", servers=", ".join(names) or say("none")), yes=yes)
     for name in names:
         show.note(say("deleting", name=name))
         follow(client, client.delete_server(name)["job_id"], Format.QUIET)
@@ -103,7 +103,7 @@ def faults(
     found = _ask(address, "PUT", path, {"faults": wanted}) if wanted else _ask(address, "GET", path)
     if found is None:
         raise ProviderUnavailable(say("sandbox_down"), hint="livchat sandbox status")
-    show.result(found, output, human=offers.faults)
+    show.result(found, output, human=provider_tables.faults)
 
 
 def _rule(text: str) -> Json:

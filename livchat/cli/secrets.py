@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from livchat.cli import ask, options
-from livchat.cli.connect import connect
+from livchat.cli.input import options, prompts
+from livchat.cli.session.connect import connect
 from livchat.output import show
+from livchat.output.messages import say
 from livchat.output.show import Format
-from livchat.output.words import say
 
 cli = typer.Typer(
     name="secret",
@@ -64,7 +64,7 @@ def put(
 
     Example: livchat secret set app/prod-01/n8n/param/smtp_password --value-file -
     """
-    value = ask.secret(say("value_of", name=key), source, "--value-file")
+    value = prompts.secret(say("value_of", name=key), source, "--value-file")
     _done(connect().put_secret(key, value), output)
 
 
@@ -74,7 +74,7 @@ def delete(key: Key, yes: options.Yes = False, output: options.Output = Format.H
 
     Example: livchat secret delete app/prod-01/n8n/param/smtp_password
     """
-    ask.confirm(say("delete_secret", name=key), yes=yes)
+    prompts.confirm(say("delete_secret", name=key), yes=yes)
     _done(connect().delete_secret(key), output)
 
 

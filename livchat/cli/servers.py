@@ -7,14 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
-from livchat.cli import ask, buying, keys, options
-from livchat.cli.connect import connect
-from livchat.cli.follow import submitted
-from livchat.cli.settings import ports
+from livchat.cli.input import options, prompts, purchase, ssh_keys
+from livchat.cli.input.parsing import ports
+from livchat.cli.session.connect import connect
+from livchat.cli.session.follow import submitted
 from livchat.errors import TimedOut
-from livchat.output import offers, show, tables
+from livchat.output import provider_tables, show, tables
+from livchat.output.messages import say
 from livchat.output.show import Format
-from livchat.output.words import say
 
 cli = typer.Typer(
     name="server",
@@ -53,15 +53,15 @@ def create(
         "provider": provider,
         "cpu": cpu,
         "ram": ram,
-        "fallback": buying.fallback(fallback),
+        "fallback": purchase.fallback(fallback),
     }
     client = connect()
     if plan:
         found = client.plan_server(order)
-        show.result(found, output, human=offers.plan, quiet=lambda p: [p["hash"]])
+        show.result(found, output, human=provider_tables.plan, quiet=lambda p: [p["hash"]])
         return
-    if buying.can_ask(provider, yes=yes):
-        order["plan_hash"] = buying.agree(client.plan_server(order))
+    if purchase.can_ask(provider, yes=yes):
+        order["plan_hash"] = purchase.agree(client.plan_server(order))
     submitted(client, client.create_server(order), output, wait=wait)
 
 
@@ -95,7 +95,7 @@ def add(
 
     Example: livchat server add prod-01 --host 203.0.113.7 --identity ~/.ssh/id_ed25519 --wait
     """
-    private = None if new_key else keys.identity(identity)
+    private = None if new_key else ssh_keys.identity(identity)
     order = {
         "name": name,
         "provider": "own",
@@ -103,7 +103,7 @@ def add(
         "port": port,
         "user": user,
         "private_key": private,
-        "host_key": keys.host_key(host_key) if host_key else None,
+        "host_key": ssh_keys.host_key(host_key) if host_key else None,
     }
     client = connect()
     accepted = client.create_server(order)
@@ -225,7 +225,7 @@ def shell(
     client = connect()
     access = client.ssh_access(name)
     private = client.secret(f"ssh/{name}/private", reveal=True)["value"]
-    raise typer.Exit(keys.shell(access, private, command or []))
+    raise typer.Exit(ssh_keys.shell(access, private, command or []))
 
 
 @cli.command()
@@ -243,7 +243,7 @@ def delete(
     """
     client = connect()
     if not yes:
-        ask.confirm(_what_goes(client.server(name)), yes=yes)
+        prompts.confirm(_what_goes(client.server(name)), yes=yes)
     submitted(client, client.delete_server(name), output, wait=wait)
 
 

@@ -19,12 +19,12 @@ from pydantic import SecretStr
 from livchat import __version__
 from livchat.client import ENDED, Client
 from livchat.errors import DaemonUnreachable, LivChatError, NotFound, TimedOut
-from livchat.mcp import answers, asking, results, schema
-from livchat.mcp.consent import Settled
+from livchat.mcp import elicitation, outputs, results, schema
+from livchat.mcp.confirmation import Settled
+from livchat.mcp.deduplication import Asked, Memory
 from livchat.mcp.inputs import OfJob, WaitForJob, named
-from livchat.mcp.memory import Asked, Memory
+from livchat.mcp.job_wait import Waits
 from livchat.mcp.tools import BY_NAME, TOOLS, Tool, finished
-from livchat.mcp.waiting import Waits
 from livchat.wire.base import Request, parse
 
 Json = dict[str, Any]
@@ -128,7 +128,7 @@ class Bridge:
         settled, question = found
         if question is None:
             return settled
-        again = await asking.agreed(ctx, params, question)
+        again = await elicitation.agreed(ctx, params, question)
         return settled if again is None else again
 
     async def _order(self, tool: Tool, arguments: Json, asked: Asked) -> Json:
@@ -165,7 +165,7 @@ class Bridge:
         if job is None:
             return None
         again = {**answer, "status": job["status"]}
-        return answers.started(again, repeated=True)
+        return outputs.started(again, repeated=True)
 
     async def _ask(self, tool: Tool, order: Request, key: str | None = None) -> Json:
         answer: Json = await self._in_thread(lambda client: tool.call(client, order), key)

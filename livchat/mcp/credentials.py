@@ -6,8 +6,8 @@ from typing import Any
 
 from livchat.client import Client
 from livchat.errors import NotConfigured
-from livchat.mcp.answers import shaped
 from livchat.mcp.inputs import GiveCloudflare, GiveProvider, plain
+from livchat.mcp.outputs import shaped
 from livchat.wire.base import parse
 from livchat.wire.config import ConfigureCloudflare, Done
 

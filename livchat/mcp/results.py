@@ -8,8 +8,8 @@ from typing import Any
 from mcp import types
 
 from livchat.errors import LivChatError
-from livchat.mcp.answers import LOG_LINES, OUTPUT_LIMIT, Executed, Started, job_answer
 from livchat.mcp.hints import next_call
+from livchat.mcp.outputs import LOG_LINES, OUTPUT_LIMIT, Executed, Started, job_answer
 from livchat.mcp.tools import Tool
 from livchat.mcp.untrusted import cleaned, cut, framed, one_line, without
 from livchat.wire.config import Done

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from livchat.output.formatting import clean, local, price
+from livchat.output.messages import say
 from livchat.output.tables import columns
-from livchat.output.text import clean, local, price
-from livchat.output.words import say
 
 Json = dict[str, Any]
 

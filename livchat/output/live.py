@@ -14,9 +14,9 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from livchat.output.text import duration, roughly
-from livchat.output.view import Head, Row, View
-from livchat.output.words import say
+from livchat.output.formatting import duration, roughly
+from livchat.output.job_view import Head, Row, View
+from livchat.output.messages import say
 
 MARKS = {
     "pending": ("·", ".", "dim"),

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TextIO
 
-from livchat.output.text import clean, duration
-from livchat.output.view import Row, View, settled
-from livchat.output.words import say
+from livchat.output.formatting import clean, duration
+from livchat.output.job_view import Row, View, settled
+from livchat.output.messages import say
 
 
 class Watcher(Protocol):

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 from livchat.errors import LivChatError
-from livchat.output.text import clean
-from livchat.output.words import say
+from livchat.output.formatting import clean
+from livchat.output.messages import say
 
 Json = dict[str, Any]
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from shutil import get_terminal_size
 from typing import Any
 
-from livchat.output.text import clean, local, moment, price, roughly
-from livchat.output.words import say
+from livchat.output.formatting import clean, local, moment, price, roughly
+from livchat.output.messages import say
 
 Json = dict[str, Any]
 

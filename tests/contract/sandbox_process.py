@@ -64,7 +64,7 @@ def start(folder: Path, scale: float) -> SandboxProcess:
         "LIVCHAT_SANDBOX_TIME_SCALE": str(scale),
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'daemon'}",
     }
-    command = [sys.executable, "-m", "livchatd.sandbox", "--folder", str(folder)]
+    command = [sys.executable, "-m", "livchat_sandbox", "--folder", str(folder)]
     return SandboxProcess(folder, subprocess.Popen(command, env=environment))
 
 

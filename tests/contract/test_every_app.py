@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from livchatd.catalog.base_stacks import portainer_stack, traefik_stack
 from livchatd.catalog.catalog import App, Catalog
-from livchatd.catalog.infrastructure import portainer_stack, traefik_stack
-from livchatd.catalog.order import Rendered
+from livchatd.catalog.dependencies import resolve
 from livchatd.catalog.render import render
-from livchatd.catalog.resolve import resolve
-from livchatd.catalog.sample import sample_order as order
+from livchatd.catalog.render_types import Rendered
 from livchatd.catalog.schema import Definition
+from tests.unit.catalog.sample import sample_order as order
 
 CATALOG = Catalog.load()
 APPS = CATALOG.apps()

@@ -12,8 +12,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from livchat.client import Client
 from livchat.wire.errors import ErrorResponse
-from livchatd.api.guard import Access
-from livchatd.api.openapi import document
+from livchatd.api.http.openapi import document
+from livchatd.api.middleware.auth import Access
 from livchatd.api.routes import EVENTS, ROUTES, Route
 from tests.integration.daemon_process import DaemonProcess, running
 

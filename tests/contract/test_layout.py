@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("livchat", "daemon/livchatd")
+PACKAGES = ("livchat", "daemon/livchatd", "daemon/livchat_sandbox")
 HEAVY = ("aiohttp", "asyncssh", "hcloud", "cloudflare", "cryptography", "yaml", "livchatd")
 
 

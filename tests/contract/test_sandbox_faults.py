@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from livchatd.sandbox.cloudflare_faults import EDGE
-from livchatd.sandbox.cloudflare_faults import REFUSALS as CLOUDFLARE
-from livchatd.sandbox.hetzner_faults import REFUSALS as HETZNER
+from livchat_sandbox.cloudflare.faults import EDGE
+from livchat_sandbox.cloudflare.faults import REFUSALS as CLOUDFLARE
+from livchat_sandbox.hetzner.faults import REFUSALS as HETZNER
 from tests.contract.openapi_answers import SPECS, Description
 from tests.contract.sandbox_process import SandboxProcess, running
 

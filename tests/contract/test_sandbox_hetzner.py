@@ -395,7 +395,7 @@ def test_calls_are_counted_by_route(cloud: Cloud, instant: SandboxProcess) -> No
 def test_a_machine_is_reached_where_control_says_once_it_has_booted(
     cloud: Cloud, instant: SandboxProcess
 ) -> None:
-    pytest.importorskip("livchatd.sandbox.ssh")
+    pytest.importorskip("livchat_sandbox.ssh.server")
     server = made(cloud, ssh_keys=[cloud.ssh_keys.create(name="k", public_key=KEY)])
     ip = server.public_net.ipv4.ip
     for _ in range(500):

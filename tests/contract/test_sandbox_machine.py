@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from livchatd.sandbox.clock import Clock
-from livchatd.sandbox.machine import Machine
-from livchatd.sandbox.ssh import SshHost
+from livchat_sandbox.clock import Clock
+from livchat_sandbox.machine.machine import Machine
+from livchat_sandbox.ssh.server import SshHost
 
 # Imported by name, after the sandbox's SSH server, which guards /dev/null against it.
 asyncssh: Any = importlib.import_module("asyncssh")

@@ -13,10 +13,10 @@ import aiohttp
 import jsonschema
 import pytest
 
-from livchatd.sandbox import commands
-from livchatd.sandbox.clock import Clock
-from livchatd.sandbox.machine import Machine
-from livchatd.sandbox.ssh import SshHost
+from livchat_sandbox.clock import Clock
+from livchat_sandbox.commands import dispatch
+from livchat_sandbox.machine.machine import Machine
+from livchat_sandbox.ssh.server import SshHost
 
 asyncssh: Any = importlib.import_module("asyncssh")
 
@@ -38,7 +38,7 @@ UNIT = "systemd-run --unit={} -p RemainAfterExit=yes -- apt-get -o DPkg::Lock::T
 
 
 def run(machine: Machine, line: str, stdin: str = "") -> str:
-    found = commands.answer(machine, line, stdin.encode())
+    found = dispatch.answer(machine, line, stdin.encode())
     assert found.code == 0, found
     return found.stdout
 

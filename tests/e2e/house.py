@@ -210,7 +210,7 @@ def _cloudflare(folder: Path) -> Iterator[dict[str, Any]]:
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'daemon'}"}
     told = folder / "sandbox.json"
     sandbox = subprocess.Popen(
-        [sys.executable, "-m", "livchatd.sandbox", "--folder", str(folder)],
+        [sys.executable, "-m", "livchat_sandbox", "--folder", str(folder)],
         env=environment,
         stdout=subprocess.DEVNULL,
     )

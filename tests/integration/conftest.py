@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from livchatd.integrations.ssh import SshShells
+from livchatd.integrations.ssh.shells import SshShells
 from tests.contract import sandbox_process
 from tests.contract.sandbox_process import SandboxProcess
 from tests.integration.daemon_process import DaemonProcess, running
+from tests.integration.integrations.ssh_host import Book, Host
 from tests.integration.own_machine import Landlord
-from tests.integration.ssh_host import Book, Host
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from __future__ import annotations
 from aiohttp import web
 
 from livchat.wire.apps import DeployApp
-from livchatd.api.audited import concerning
-from livchatd.api.http import ORCHESTRATOR, part, query, read, reply
-from livchatd.api.once import accepted, asked
-from livchatd.api.queries import DeleteAppQuery
+from livchatd.api.http.messages import ORCHESTRATOR, part, query, read, reply
+from livchatd.api.http.queries import DeleteAppQuery
+from livchatd.api.middleware.audit import concerning
+from livchatd.api.middleware.idempotency import accepted, asked
 
 
 async def catalog(request: web.Request) -> web.Response:

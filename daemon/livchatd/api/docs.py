@@ -11,8 +11,8 @@ from typing import Any
 from aiohttp import web
 
 from livchat import __version__
-from livchatd.api.http import reply
-from livchatd.api.openapi import Described, document
+from livchatd.api.http.messages import reply
+from livchatd.api.http.openapi import Described, document
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;

@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from livchat.wire.doctor import MendFindings
-from livchatd.api.http import ORCHESTRATOR, read, reply
-from livchatd.api.once import accepted, asked
+from livchatd.api.http.messages import ORCHESTRATOR, read, reply
+from livchatd.api.middleware.idempotency import accepted, asked
 
 
 async def look(request: web.Request) -> web.Response:

@@ -6,10 +6,10 @@ import json
 
 from aiohttp import web
 
-from livchatd.api.http import ORCHESTRATOR, part, query, reply
-from livchatd.api.once import accepted, asked
-from livchatd.api.queries import CancelQuery, JobsQuery, LogsQuery, PruneQuery
-from livchatd.jobs.table import JobFilter
+from livchatd.api.http.messages import ORCHESTRATOR, part, query, reply
+from livchatd.api.http.queries import CancelQuery, JobsQuery, LogsQuery, PruneQuery
+from livchatd.api.middleware.idempotency import accepted, asked
+from livchatd.jobs.job_table import JobFilter
 
 
 async def index(request: web.Request) -> web.Response:

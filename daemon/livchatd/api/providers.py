@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from livchatd.api.http import ORCHESTRATOR, query, reply
-from livchatd.api.queries import ProviderQuery, TypesQuery
+from livchatd.api.http.messages import ORCHESTRATOR, query, reply
+from livchatd.api.http.queries import ProviderQuery, TypesQuery
 
 
 async def server_types(request: web.Request) -> web.Response:

@@ -33,26 +33,16 @@ from livchat.wire.servers import (
 )
 from livchat.wire.system import Health, Root
 from livchat.wire.up import Plan, Up
-from livchatd.api import (
-    apps,
-    docs,
-    doctor,
-    jobs,
-    providers,
-    queries,
-    secrets,
-    servers,
-    streams,
-    system,
-)
-from livchatd.api.audited import audited
+from livchatd.api import apps, docs, doctor, jobs, providers, secrets, servers, streams, system
 from livchatd.api.docs import DOCUMENT, Document
-from livchatd.api.guard import LOOPBACK_NAMES, Access, Guard
-from livchatd.api.http import BODY_LIMIT, GUARD, ORCHESTRATOR, READY, Handler, errors, mark
-from livchatd.api.once import Once
+from livchatd.api.http import queries
+from livchatd.api.http.messages import BODY_LIMIT, GUARD, ORCHESTRATOR, READY, Handler, errors, mark
+from livchatd.api.middleware.audit import audited
+from livchatd.api.middleware.auth import LOOPBACK_NAMES, Access, Guard
+from livchatd.api.middleware.idempotency import Once
 from livchatd.api.streams import WATCHERS, Watchers
 from livchatd.api.system import STARTED
-from livchatd.orchestrator import Orchestrator
+from livchatd.operations.orchestrator import Orchestrator
 
 JSON = "application/json"
 EVENTS = "text/event-stream"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from aiohttp import web
 
 from livchat.wire.secrets import PutSecret
-from livchatd.api.audited import entry
-from livchatd.api.guard import caller
-from livchatd.api.http import ORCHESTRATOR, part, query, read, reply
-from livchatd.api.queries import SecretsQuery
+from livchatd.api.http.messages import ORCHESTRATOR, part, query, read, reply
+from livchatd.api.http.queries import SecretsQuery
+from livchatd.api.middleware.audit import entry
+from livchatd.api.middleware.auth import caller
 
 
 async def index(request: web.Request) -> web.Response:

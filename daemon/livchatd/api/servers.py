@@ -6,10 +6,10 @@ from aiohttp import web
 
 from livchat.wire.servers import CreateServer, ExecCommand, SetupServer
 from livchat.wire.up import Up
-from livchatd.api.audited import concerning
-from livchatd.api.http import ORCHESTRATOR, part, query, read, reply
-from livchatd.api.once import accepted, asked
-from livchatd.api.queries import PlanQuery
+from livchatd.api.http.messages import ORCHESTRATOR, part, query, read, reply
+from livchatd.api.http.queries import PlanQuery
+from livchatd.api.middleware.audit import concerning
+from livchatd.api.middleware.idempotency import accepted, asked
 
 
 async def create(request: web.Request) -> web.Response:

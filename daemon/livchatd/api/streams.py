@@ -9,9 +9,9 @@ from typing import Any
 
 from aiohttp import web
 
-from livchatd.api.http import ORCHESTRATOR, part, query, reply
-from livchatd.api.queries import EventsQuery, WaitQuery
-from livchatd.jobs.feed import Event
+from livchatd.api.http.messages import ORCHESTRATOR, part, query, reply
+from livchatd.api.http.queries import EventsQuery, WaitQuery
+from livchatd.jobs.event_feed import Event
 
 WRITE_LIMIT = 10.0
 """Seconds after which a reader that takes nothing is cut off; it resumes by its cursor."""

@@ -13,8 +13,8 @@ from livchat.wire.config import (
     ConfigureProvider,
     Init,
 )
-from livchatd.api.audited import concerning
-from livchatd.api.http import ORCHESTRATOR, read, reply
+from livchatd.api.http.messages import ORCHESTRATOR, read, reply
+from livchatd.api.middleware.audit import concerning
 
 STARTED = web.AppKey("started", float)
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from livchat.errors import LivChatError
 from livchatd.catalog.catalog import App
-from livchatd.catalog.compose import Tree, job_of, networks_of, service_of
-from livchatd.catalog.labels import traefik_labels
-from livchatd.catalog.order import ReadyCheck, Rendered, RenderOrder, Wave
 from livchatd.catalog.params import opened
+from livchatd.catalog.render_types import ReadyCheck, Rendered, RenderOrder, Wave
 from livchatd.catalog.schema import Definition
-from livchatd.catalog.values import values_of
+from livchatd.catalog.swarm_services import Tree, job_of, networks_of, service_of
+from livchatd.catalog.traefik_labels import traefik_labels
+from livchatd.catalog.variable_values import values_of
 from livchatd.catalog.variables import escape, walk
 
 GATED = 401

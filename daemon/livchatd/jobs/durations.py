@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from statistics import median
 
-from livchatd.database import Database, Transaction
+from livchatd.storage.database import Database, Transaction
 
 SLOTS = 32
 """How many past durations of a step count."""

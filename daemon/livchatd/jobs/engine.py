@@ -14,21 +14,21 @@ from pydantic import BaseModel
 
 from livchat.errors import Conflict
 from livchat.wire.jobs import ENDED, JobStatus, StepStatus
-from livchatd.database import Database, Transaction, now
-from livchatd.jobs import claims as claims_table
-from livchatd.jobs import table, tidy
-from livchatd.jobs.claims import Claim, Claims
+from livchatd.jobs import idempotency as claims_table
+from livchatd.jobs import job_table, maintenance
+from livchatd.jobs.active import Live, LiveStep
 from livchatd.jobs.durations import Durations
-from livchatd.jobs.feed import Event, Feed
+from livchatd.jobs.event_feed import Event, Feed
+from livchatd.jobs.idempotency import Claim, Claims
 from livchatd.jobs.ids import Ids
-from livchatd.jobs.lines import Lines
-from livchatd.jobs.live import Live, LiveStep
-from livchatd.jobs.patience import Patience
-from livchatd.jobs.record import Recorder, first_event
-from livchatd.jobs.restore import restore, reused
+from livchatd.jobs.job_table import JobFilter
+from livchatd.jobs.queues import Lines
+from livchatd.jobs.recorder import Recorder, first_event
+from livchatd.jobs.resume import restore, reused
+from livchatd.jobs.retry import Patience
 from livchatd.jobs.runner import Runner
 from livchatd.jobs.step import Workflow
-from livchatd.jobs.table import JobFilter
+from livchatd.storage.database import Database, Transaction, now
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class Engine:
         self._stopping = False
         self._tidying: asyncio.Task[None] | None = None
         self._ids = Ids()
-        self._briefs = table.Briefs(database.reader)
+        self._briefs = job_table.Briefs(database.reader)
         self.claims = Claims(database)
 
     async def start(self) -> None:
@@ -104,8 +104,10 @@ class Engine:
         self.durations.load(self._database)
         self._recorder.count()
         self.claims.forget_old()
-        for row in table.open_jobs(self._database.reader):
-            live = restore(row, table.steps_of(self._database.reader, row["n"]), self._workflows)
+        for row in job_table.open_jobs(self._database.reader):
+            live = restore(
+                row, job_table.steps_of(self._database.reader, row["n"]), self._workflows
+            )
             self._live[live.job_id] = live
             self._lines.join(live)
         self._begin()
@@ -134,7 +136,7 @@ class Engine:
         self, job_id: str, caller: str = "", claim: Callable[[str, str], Claim] | None = None
     ) -> Submitted:
         """Start a job that goes on where a failed or cancelled one ended, with what it learnt."""
-        old = table.job_row(self._database.reader, job_id)
+        old = job_table.job_row(self._database.reader, job_id)
         if old["status"] not in {JobStatus.FAILED, JobStatus.CANCELLED}:
             raise Conflict(
                 f"cannot retry {job_id}: it is {old['status']}",
@@ -147,7 +149,7 @@ class Engine:
         live.origin = old["origin"]
         live.learnt = workflow.learnt.model_validate_json(old["learnt"])
         live.saved = live.learnt.model_dump_json()
-        reused(live, table.steps_of(self._database.reader, old["n"]))
+        reused(live, job_table.steps_of(self._database.reader, old["n"]))
         return await self._add(live, old["summary"], caller, claim, None, retry_of=job_id)
 
     async def cancel(self, job_id: str, *, force: bool = False) -> dict[str, Any]:
@@ -178,7 +180,7 @@ class Engine:
     async def prune(self, older_than: timedelta, status: str | None = None) -> int:
         """Delete jobs that ended longer ago than this; how many."""
         before = (datetime.now(UTC) - older_than).isoformat(timespec="microseconds")[:-6] + "Z"
-        gone = await self._database.write(lambda tx: table.prune(tx, before, status))
+        gone = await self._database.write(lambda tx: job_table.prune(tx, before, status))
         self._briefs.forget()
         for tally in gone:
             self._recorder.add(tally, -1)
@@ -186,7 +188,9 @@ class Engine:
 
     def job(self, job_id: str) -> dict[str, Any]:
         """A job whole, as DESIGN.md section 5 has it; `NotFound`."""
-        return table.read_job(self._database.reader, job_id, self._database.epoch, self.feed.head)
+        return job_table.read_job(
+            self._database.reader, job_id, self._database.epoch, self.feed.head
+        )
 
     async def jobs(self, want: JobFilter) -> tuple[str, int, int | None]:
         """A page as JSON text, the number of all that match, and where the next page begins."""
@@ -202,7 +206,7 @@ class Engine:
     ) -> dict[str, Any]:
         """The last lines of a job's log."""
         return await self._database.read_apart(
-            lambda connection: table.read_logs(connection, job_id, tail, step, level)
+            lambda connection: job_table.read_logs(connection, job_id, tail, step, level)
         )
 
     async def wait(self, job_id: str, timeout: float) -> dict[str, Any]:  # noqa: ASYNC109
@@ -237,12 +241,12 @@ class Engine:
         n, ended, start = None, False, self.feed.head
         head = max(self.feed.head, self._head())
         if job_id is not None:
-            row = table.job_row(self._database.reader, job_id)
+            row = job_table.job_row(self._database.reader, job_id)
             n, start = row["n"], 0
             ended = row["status"] in ENDED
         if after is not None:
             floor = 0 if n is not None else self._floor()
-            start = table.parse_cursor(after, self._database.epoch, head, floor)
+            start = job_table.parse_cursor(after, self._database.epoch, head, floor)
         async for batch in self.feed.follow(n, start, ended=ended):
             yield batch
 
@@ -271,7 +275,7 @@ class Engine:
         retry_of: str | None = None,
     ) -> Submitted:
         made = claim(live.job_id, live.status.value) if claim else None
-        columns = table.new_columns(live, summary, caller, self._version, now())
+        columns = job_table.new_columns(live, summary, caller, self._version, now())
         columns["retry_of"] = retry_of
         first = first_event(live)
 
@@ -282,14 +286,14 @@ class Engine:
                     return before
             if guard is not None:
                 guard(tx)
-            live.n = table.add_job(tx, columns, live.steps)
+            live.n = job_table.add_job(tx, columns, live.steps)
             if live.server is not None:
-                live.waiting_for = table.take_lock(tx, live.server, live.n)
+                live.waiting_for = job_table.take_lock(tx, live.server, live.n)
                 if live.waiting_for is not None:
-                    table.change_job(tx, live.n, {"waiting_for": live.waiting_for})
+                    job_table.change_job(tx, live.n, {"waiting_for": live.waiting_for})
             if made is not None:
                 claims_table.keep(tx, made)
-            events = table.add_events(tx, live.n, live.job_id, [("job", first)])
+            events = job_table.add_events(tx, live.n, live.job_id, [("job", first)])
             tx.after.append(lambda: self._added(live, events))
             return None
 
@@ -361,8 +365,8 @@ class Engine:
             passed += 1
             if passed % HEARTBEAT == 0:
                 self.feed.beat()
-            if passed % tidy.EVERY == tidy.FIRST:
-                work = tidy.tidy(self._database, self.claims, self.prune)
+            if passed % maintenance.EVERY == maintenance.FIRST:
+                work = maintenance.tidy(self._database, self.claims, self.prune)
                 self._tidying = asyncio.create_task(work)
             for number, live in enumerate(list(self._live.values())):
                 if number % SLICE == 0:
@@ -388,4 +392,4 @@ class Engine:
         return int(row[0])
 
     def _read_events(self, n: int | None, after: int, limit: int) -> list[Event]:
-        return table.read_events(self._database.reader, n, after, limit)
+        return job_table.read_events(self._database.reader, n, after, limit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from livchatd.database import now
+from livchatd.storage.database import now
 
 _BLOCK = 6 * 512
 _DIGITS = str.maketrans("", "", "-:.")

@@ -13,12 +13,12 @@ from typing import Any
 
 from livchat.errors import LivChatError
 from livchat.wire.jobs import Rollback, StepStatus
-from livchatd.database import now
-from livchatd.jobs.live import Live, LiveStep
-from livchatd.jobs.patience import Patience, passes
-from livchatd.jobs.record import Recorder
-from livchatd.jobs.run import StepRun
+from livchatd.jobs.active import Live, LiveStep
+from livchatd.jobs.recorder import Recorder
+from livchatd.jobs.retry import Patience, passes
 from livchatd.jobs.step import Retry, Step
+from livchatd.jobs.step_context import StepRun
+from livchatd.storage.database import now
 
 logger = logging.getLogger(__name__)
 

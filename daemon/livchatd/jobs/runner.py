@@ -11,14 +11,14 @@ from typing import Any
 
 from livchat.errors import LivChatError, TimedOut
 from livchat.wire.jobs import JobStatus, StepStatus
-from livchatd.database import now
+from livchatd.jobs.active import Live, LiveStep, begin
 from livchatd.jobs.durations import Durations
-from livchatd.jobs.live import Live, LiveStep, begin
-from livchatd.jobs.patience import Patience, passes
-from livchatd.jobs.record import Recorder
+from livchatd.jobs.recorder import Recorder
+from livchatd.jobs.retry import Patience, passes
 from livchatd.jobs.rollback import Undo, halt, undo
-from livchatd.jobs.run import StepRun
 from livchatd.jobs.step import Recovery, Retry, Step
+from livchatd.jobs.step_context import StepRun
+from livchatd.storage.database import now
 
 logger = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from livchatd.providers.base import (
     Thing,
     ThingKind,
 )
-from livchatd.providers.hetzner import Hetzner
+from livchatd.providers.hetzner.provider import Hetzner
 
 T = TypeVar("T")
 

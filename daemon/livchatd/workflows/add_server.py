@@ -6,12 +6,12 @@ from typing import Any
 
 from livchat.wire.jobs import JobStatus
 from livchatd.jobs.step import Step, Workflow
-from livchatd.steps.joining import LogIn, RecordMachine, TakeName, forget
-from livchatd.steps.keys import client_key
-from livchatd.steps.learnt import Ledger
-from livchatd.steps.orders import AddServerOrder
-from livchatd.steps.preflight import Preflight
-from livchatd.steps.tools import Tools
+from livchatd.steps.deps import Tools
+from livchatd.steps.facts import Ledger
+from livchatd.steps.params import AddServerOrder
+from livchatd.steps.server.join import LogIn, RecordMachine, TakeName, forget
+from livchatd.steps.server.ssh_keys import client_key
+from livchatd.steps.setup.preflight import Preflight
 
 LANE = "server"
 """One fails, all are undone: the name is free again."""

@@ -6,13 +6,18 @@ from typing import Any
 
 from livchat.wire.jobs import JobStatus
 from livchatd.jobs.step import Step, Workflow
-from livchatd.steps.keys import MakeKeys, RegisterKey
-from livchatd.steps.learnt import MachineLearnt
-from livchatd.steps.machine import AwaitMachine, CreateMachine, ReserveAddress
-from livchatd.steps.offers import taken
-from livchatd.steps.orders import CreateServerOrder
-from livchatd.steps.server import AwaitSsh, RecordServer, ReserveName, settle_creation
-from livchatd.steps.tools import Tools
+from livchatd.steps.deps import Tools
+from livchatd.steps.facts import MachineLearnt
+from livchatd.steps.params import CreateServerOrder
+from livchatd.steps.server.inventory_entry import (
+    AwaitSsh,
+    RecordServer,
+    ReserveName,
+    settle_creation,
+)
+from livchatd.steps.server.machine import AwaitMachine, CreateMachine, ReserveAddress
+from livchatd.steps.server.offers import taken
+from livchatd.steps.server.ssh_keys import MakeKeys, RegisterKey
 
 LANE = "server"
 """One fails, all are undone: a machine that nobody can use costs money for nothing."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from livchatd.jobs.step import Step, Workflow
-from livchatd.steps.learnt import RemovalLearnt
-from livchatd.steps.orders import DeleteAppOrder
-from livchatd.steps.removal import (
+from livchatd.steps.apps.delete import (
     ForgetApp,
     MarkApp,
     PurgeData,
@@ -13,7 +11,9 @@ from livchatd.steps.removal import (
     RemoveSecrets,
     RemoveStack,
 )
-from livchatd.steps.tools import Tools
+from livchatd.steps.deps import Tools
+from livchatd.steps.facts import RemovalLearnt
+from livchatd.steps.params import DeleteAppOrder
 
 
 def delete_app(tools: Tools) -> Workflow[DeleteAppOrder, RemovalLearnt]:

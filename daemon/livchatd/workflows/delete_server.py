@@ -6,7 +6,10 @@ from typing import Any
 
 from livchat.wire.jobs import JobStatus
 from livchatd.jobs.step import Step, Workflow
-from livchatd.steps.farewell import (
+from livchatd.steps.deps import Tools
+from livchatd.steps.facts import RemovalLearnt
+from livchatd.steps.params import DeleteServerOrder
+from livchatd.steps.server.delete import (
     DeleteKey,
     DeleteMachine,
     ForgetServer,
@@ -15,10 +18,7 @@ from livchatd.steps.farewell import (
     RemoveServerNames,
     settle_deletion,
 )
-from livchatd.steps.learnt import RemovalLearnt
-from livchatd.steps.orders import DeleteServerOrder
-from livchatd.steps.standing import OWN
-from livchatd.steps.tools import Tools
+from livchatd.steps.server.existing import OWN
 
 
 def delete_server(tools: Tools) -> Workflow[DeleteServerOrder, RemovalLearnt]:

@@ -10,14 +10,14 @@ from livchat.wire.apps import AppStatus
 from livchat.wire.jobs import JobStatus
 from livchat.wire.servers import Challenge
 from livchatd.jobs.step import Step, Workflow
-from livchatd.steps.answers import AwaitNames
-from livchatd.steps.app import AwaitApp, DeployApp, MakeSecrets, PrepareDatabases, RecordApp
-from livchatd.steps.dns import PointNames
-from livchatd.steps.docker import PullImages
-from livchatd.steps.learnt import AppsLearnt
-from livchatd.steps.orders import AppOrder, DeployAppOrder
-from livchatd.steps.recipe import Place, Recipe
-from livchatd.steps.tools import Tools
+from livchatd.steps.apps.deploy import AwaitApp, DeployApp, MakeSecrets, PrepareDatabases, RecordApp
+from livchatd.steps.apps.dns_propagation import AwaitNames
+from livchatd.steps.apps.dns_records import PointNames
+from livchatd.steps.apps.stack_inputs import Place, Recipe
+from livchatd.steps.deps import Tools
+from livchatd.steps.facts import AppsLearnt
+from livchatd.steps.params import AppOrder, DeployAppOrder
+from livchatd.steps.setup.docker import PullImages
 
 
 @dataclass(frozen=True)

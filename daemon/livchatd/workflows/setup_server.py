@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from livchat.wire.jobs import JobStatus
 from livchatd.jobs.step import Step, Workflow
-from livchatd.steps.docker import ConfigureDocker
-from livchatd.steps.firewall import CloseTheRest
-from livchatd.steps.infrastructure import AwaitPortainer, DeployPortainer, DeployTraefik
-from livchatd.steps.install import InstallPackages
-from livchatd.steps.learnt import Ledger
-from livchatd.steps.orders import SetupServerOrder
-from livchatd.steps.preflight import Preflight
-from livchatd.steps.setup import BeginSetup, RecordSetup, settle_server
-from livchatd.steps.swarm import CreateNetworks, StartSwarm
-from livchatd.steps.system import AddSwap, AwaitFirstBoot, NameSystem, SystemStep, TuneKernel
-from livchatd.steps.tools import Tools
-from livchatd.steps.updates import KeepUpToDate
-from livchatd.steps.vendor import AddSource
+from livchatd.steps.deps import Tools
+from livchatd.steps.facts import Ledger
+from livchatd.steps.params import SetupServerOrder
+from livchatd.steps.setup.base_stacks import AwaitPortainer, DeployPortainer, DeployTraefik
+from livchatd.steps.setup.docker import ConfigureDocker
+from livchatd.steps.setup.docker_apt_source import AddSource
+from livchatd.steps.setup.firewall import CloseTheRest
+from livchatd.steps.setup.packages import InstallPackages
+from livchatd.steps.setup.preflight import Preflight
+from livchatd.steps.setup.security_updates import KeepUpToDate
+from livchatd.steps.setup.status import BeginSetup, RecordSetup, settle_server
+from livchatd.steps.setup.swarm import CreateNetworks, StartSwarm
+from livchatd.steps.setup.system import AddSwap, AwaitFirstBoot, NameSystem, SystemStep, TuneKernel
 
 DONE = "setup"
 """The key of the last step: what follows a set-up comes after it."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from livchat.wire.jobs import JobStatus
 from livchatd.jobs.step import Step, Workflow
-from livchatd.steps.learnt import UpLearnt
-from livchatd.steps.orders import UpOrder
-from livchatd.steps.recipe import Place
-from livchatd.steps.server import settle_creation
-from livchatd.steps.setup import settle_server
-from livchatd.steps.tools import Tools
+from livchatd.steps.apps.stack_inputs import Place
+from livchatd.steps.deps import Tools
+from livchatd.steps.facts import UpLearnt
+from livchatd.steps.params import UpOrder
+from livchatd.steps.server.inventory_entry import settle_creation
+from livchatd.steps.setup.status import settle_server
 from livchatd.workflows.create_server import create_steps
 from livchatd.workflows.create_server import told as server_told
 from livchatd.workflows.deploy_app import Ground, app_steps, settle_apps

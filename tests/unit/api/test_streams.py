@@ -14,11 +14,11 @@ from aiohttp import web
 
 from livchat.errors import CursorGone
 from livchatd.api import streams
-from livchatd.api.guard import Guard
-from livchatd.api.http import GUARD, ORCHESTRATOR, READY, errors, mark
+from livchatd.api.http.messages import GUARD, ORCHESTRATOR, READY, errors, mark
+from livchatd.api.middleware.auth import Guard
 from livchatd.api.streams import WATCHERS, Watchers
-from livchatd.jobs.feed import Event
-from livchatd.orchestrator import Orchestrator
+from livchatd.jobs.event_feed import Event
+from livchatd.operations.orchestrator import Orchestrator
 
 EVENTS = "http://d/events"
 LARGE = "x" * 30_000

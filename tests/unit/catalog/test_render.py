@@ -10,13 +10,13 @@ import pytest
 import yaml
 
 from livchat.errors import Invalid, LivChatError
+from livchatd.catalog.base_stacks import portainer_stack, traefik_stack
 from livchatd.catalog.catalog import Catalog
-from livchatd.catalog.infrastructure import portainer_stack, traefik_stack
-from livchatd.catalog.order import Binding
 from livchatd.catalog.render import binding_host, hosts_for, render, secret_name
-from livchatd.catalog.sample import PASSWORD
-from livchatd.catalog.sample import sample_order as order
-from livchatd.catalog.values import binding_url
+from livchatd.catalog.render_types import Binding
+from livchatd.catalog.variable_values import binding_url
+from tests.unit.catalog.sample import PASSWORD
+from tests.unit.catalog.sample import sample_order as order
 
 CATALOG = Catalog.load()
 N8N = CATALOG.app("n8n")

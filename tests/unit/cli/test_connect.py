@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from livchat.cli.connect import connect, may_start, reach
+from livchat.cli.session.connect import connect, may_start, reach
 from livchat.errors import Conflict, DaemonUnreachable, LivChatError, Unauthorized
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
-from livchatd.database import Database
 from livchatd.jobs.engine import Engine
 from livchatd.jobs.step import Learnt, Run, Step, Workflow
+from livchatd.storage.database import Database
 
 
 class Facts(Learnt):

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from pathlib import Path
 
-from livchatd.database import SLICE, Database, Transaction
+from livchatd.storage.database import SLICE, Database, Transaction
 
 
 async def test_many_writes_are_answered_in_order_with_their_consequences(tmp_path: Path) -> None:

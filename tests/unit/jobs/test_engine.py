@@ -20,9 +20,9 @@ from livchat.errors import (
     RateLimited,
 )
 from livchat.wire.jobs import Job, apply
-from livchatd.jobs.claims import Claim
 from livchatd.jobs.engine import Engine, Submission
-from livchatd.jobs.table import JobFilter
+from livchatd.jobs.idempotency import Claim
+from livchatd.jobs.job_table import JobFilter
 
 from .conftest import Order, World
 
@@ -516,7 +516,7 @@ async def test_a_job_without_steps_completes(engine):
 
 
 async def test_logs_hold_no_control_characters(engine, world):
-    from livchatd.jobs.run import clean
+    from livchatd.jobs.step_context import clean
 
     assert clean("a\x1b[31mred\x1b[0m\rb\x00c\n\n") == ["ared", "bc"]
     assert len(clean("x" * 9000)[0]) == 4000

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from livchat.errors import StorageFull
-from livchatd.database import Database, TableDamaged
 from livchatd.jobs.engine import Engine, Submission
+from livchatd.jobs.maintenance import back_up, tidy
 from livchatd.jobs.step import Learnt, Recovery, Run, Step, Workflow
-from livchatd.jobs.tidy import back_up, tidy
+from livchatd.storage.database import Database, TableDamaged
 
 from .conftest import Order, World
 from .test_engine import begin, order, until

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from livchat.errors import ProviderError, ProviderUnavailable
 from livchat.wire.jobs import Job, apply
-from livchatd.database import Database
 from livchatd.jobs.engine import Engine, Submission
 from livchatd.jobs.step import Step, Workflow
+from livchatd.storage.database import Database
 
 from .conftest import Facts, Make, Order, World, result
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from livchat.output.job_view import Row, View
 from livchat.output.live import Drawing, fold
 from livchat.output.progress import Plain, lively, plain_line
-from livchat.output.view import Row, View
 
 
 class Terminal(StringIO):

@@ -9,9 +9,9 @@ import pytest
 
 from livchat.errors import Invalid, LivChatError
 from livchat.output import show, tables
+from livchat.output.formatting import clean, duration, price
+from livchat.output.messages import _TABLE, say
 from livchat.output.show import Format
-from livchat.output.text import clean, duration, price
-from livchat.output.words import _TABLE, say
 
 ANSWER = {"servers": {"a": {"name": "a"}, "b": {"name": "b"}}, "total": 2}
 

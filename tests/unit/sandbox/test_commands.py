@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from livchatd.sandbox import commands, sql
-from livchatd.sandbox.clock import Clock
-from livchatd.sandbox.machine import Machine
+from livchat_sandbox.clock import Clock
+from livchat_sandbox.commands import dispatch
+from livchat_sandbox.docker import postgres
+from livchat_sandbox.machine.machine import Machine
 
 UNIT = (
     "systemd-run --unit={name} -p RemainAfterExit=yes -p StandardOutput=append:/var/log/u.log "
@@ -81,7 +82,7 @@ class Bench:
         )
 
     def run(self, line: str, stdin: str = "", code: int = 0) -> str:
-        found = commands.answer(self.machine, line, stdin.encode())
+        found = dispatch.answer(self.machine, line, stdin.encode())
         assert found.code == code, found
         self.clock.moment += found.seconds
         return found.stdout if code == 0 else found.stdout + found.stderr
@@ -179,9 +180,9 @@ def test_quoted_arguments_reach_the_command_as_they_are() -> None:
 
 def test_files_keep_bytes_that_are_no_text() -> None:
     machine = Bench().machine
-    commands.answer(machine, "install -D -m 0644 /dev/stdin /x", b"\xff\xfe\x00")
+    dispatch.answer(machine, "install -D -m 0644 /dev/stdin /x", b"\xff\xfe\x00")
     again = Machine.load(json.loads(json.dumps(machine.dump())), machine.clock)
-    found = commands.answer(again, "tail -c +2 /x").stdout
+    found = dispatch.answer(again, "tail -c +2 /x").stdout
     assert found.encode(errors="surrogateescape") == b"\xfe\x00"
 
 
@@ -355,7 +356,7 @@ def test_an_unknown_stack_is_told_as_docker_tells_it() -> None:
     assert bench.run("docker stack ps --format '{{json .}}' --no-trunc x", code=1) == (
         "nothing found in stack: x\n"
     )
-    found = commands.answer(bench.machine, "docker stack services --format '{{json .}}' x")
+    found = dispatch.answer(bench.machine, "docker stack services --format '{{json .}}' x")
     assert (found.code, found.stdout, found.stderr) == (0, "", "Nothing found in stack: x\n")
     assert bench.run("docker service inspect x", code=1) == "[]\nError: no such service: x\n"
 
@@ -672,16 +673,16 @@ def test_updates_of_now_run_by_themselves_and_are_forgotten() -> None:
 
 class TestPsql:
     def run(self, text: str, code: int = 0, database: str = "postgres") -> str:
-        stdout, stderr, found = sql.run(self.cluster, database, text, 1.0)
+        stdout, stderr, found = postgres.run(self.cluster, database, text, 1.0)
         assert found == code, stderr
         return stdout + stderr
 
     @pytest.fixture(autouse=True)
     def _cluster(self) -> None:
-        self.cluster = sql.Cluster.fresh(0.0)
+        self.cluster = postgres.Cluster.fresh(0.0)
 
     def test_semicolons_in_quotes_do_not_end_a_statement(self) -> None:
-        assert sql.statements("SELECT ';'; SELECT $x$;$x$ -- ;\n; SELECT \";\"") == [
+        assert postgres.statements("SELECT ';'; SELECT $x$;$x$ -- ;\n; SELECT \";\"") == [
             "SELECT ';'",
             "SELECT $x$;$x$",
             'SELECT ";"',

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livchatd.sandbox.faults import Plan, Rule, WrongRule
-from livchatd.sandbox.faults_named import ANY, FAULTS
-from livchatd.sandbox.ssh_faults import route
+from livchat_sandbox.faults.plan import Plan, Rule, WrongRule
+from livchat_sandbox.faults.registry import ANY, FAULTS
+from livchat_sandbox.ssh.faults import route
 
 CALLS = st.lists(
     st.sampled_from(

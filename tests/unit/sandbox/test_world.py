@@ -13,15 +13,17 @@ from typing import Any
 
 import pytest
 
-from livchatd.sandbox import addresses, labels, main
-from livchatd.sandbox.agenda import Agenda
-from livchatd.sandbox.bucket import Bucket
-from livchatd.sandbox.clock import Clock
-from livchatd.sandbox.faults import Rule
-from livchatd.sandbox.folder import Folder, InUse
-from livchatd.sandbox.hetzner import Hetzner
-from livchatd.sandbox.state import Record, State
-from livchatd.sandbox.world import World
+from livchat_sandbox import main
+from livchat_sandbox.clock import Clock
+from livchat_sandbox.cloud import addresses
+from livchat_sandbox.cloud.world import World
+from livchat_sandbox.faults.plan import Rule
+from livchat_sandbox.hetzner import labels
+from livchat_sandbox.hetzner.app import Hetzner
+from livchat_sandbox.rate_limit import Bucket
+from livchat_sandbox.scheduler import Agenda
+from livchat_sandbox.storage.folder import Folder, InUse
+from livchat_sandbox.storage.state import Record, State
 
 
 class StoppedClock(Clock):

@@ -10,14 +10,14 @@ import pytest
 
 from livchat.wire.apps import AppStatus
 from livchat.wire.servers import ServerStatus
-from livchatd.database import Database
-from livchatd.inventory import AppRecord, Inventory, ServerRecord
 from livchatd.jobs.step import Run
-from livchatd.steps.farewell import DeleteMachine, ForgetServer
-from livchatd.steps.learnt import RemovalLearnt
-from livchatd.steps.orders import DeleteAppOrder, DeleteServerOrder
-from livchatd.steps.removal import ForgetApp, RemoveStack
-from livchatd.steps.tools import Tools
+from livchatd.steps.apps.delete import ForgetApp, RemoveStack
+from livchatd.steps.deps import Tools
+from livchatd.steps.facts import RemovalLearnt
+from livchatd.steps.params import DeleteAppOrder, DeleteServerOrder
+from livchatd.steps.server.delete import DeleteMachine, ForgetServer
+from livchatd.storage.database import Database
+from livchatd.storage.inventory import AppRecord, Inventory, ServerRecord
 
 WHEN = "2026-11-25T08:00:00Z"
 RUN = cast("Run[RemovalLearnt]", None)

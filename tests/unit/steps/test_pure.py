@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from livchatd.home import Home
+from livchatd.installation import Home
 from livchatd.jobs.step import Learnt
-from livchatd.steps.cloud_init import user_data
-from livchatd.steps.docker import _plain as unit_part
-from livchatd.steps.keys import fingerprint, new_key, public_line
-from livchatd.steps.learnt import UpLearnt
-from livchatd.steps.postgres import identifier, literal
-from livchatd.steps.recipe import database_name
-from livchatd.steps.tools import Tools
-from livchatd.steps.watch import _full, _service
+from livchatd.steps.apps.postgres import identifier, literal
+from livchatd.steps.apps.stack_inputs import database_name
+from livchatd.steps.apps.stack_watch import _full, _service
+from livchatd.steps.deps import Tools
+from livchatd.steps.facts import UpLearnt
+from livchatd.steps.server.cloud_init import user_data
+from livchatd.steps.server.ssh_keys import fingerprint, new_key, public_line
+from livchatd.steps.setup.docker import _plain as unit_part
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,7 @@ import pytest
 
 from livchatd.jobs.step import Step
 from livchatd.providers.base import ThingKind
-from livchatd.steps.mending import RecordOrder, ThingOrder
-from livchatd.steps.orders import (
+from livchatd.steps.params import (
     AddServerOrder,
     AppOrder,
     CreateServerOrder,
@@ -21,8 +20,9 @@ from livchatd.steps.orders import (
     SetupServerOrder,
     UpOrder,
 )
-from livchatd.workflows.all import workflows
-from livchatd.workflows.mend import MendOrder
+from livchatd.steps.repair import RecordOrder, ThingOrder
+from livchatd.workflows.registry import workflows
+from livchatd.workflows.repair import MendOrder
 
 CREATE = CreateServerOrder(
     name="prod-01", provider="sandbox", server_type="cx23", region="nbg1", image="debian-13"

@@ -1,0 +1,1 @@
+"""The account: one world behind all protocols."""

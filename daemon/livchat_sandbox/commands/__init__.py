@@ -1,0 +1,1 @@
+"""The commands of docs/remote-commands.md, answered."""

@@ -1,0 +1,1 @@
+"""Faults by name: what may go wrong, where and how often."""

@@ -1,0 +1,1 @@
+"""Hetzner Cloud's API over the world."""

@@ -1,0 +1,1 @@
+"""Ports on loopback: listeners, dead ports, the front for browsers."""

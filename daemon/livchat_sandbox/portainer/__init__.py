@@ -1,0 +1,1 @@
+"""Portainer on a simulated machine."""

@@ -1,0 +1,1 @@
+"""SSH of a simulated machine."""

@@ -1,0 +1,1 @@
+"""HTTP as such: bodies, queries, answers, and the API description."""

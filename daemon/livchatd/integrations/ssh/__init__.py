@@ -1,0 +1,1 @@
+"""SSH to servers; only here asyncssh is imported."""

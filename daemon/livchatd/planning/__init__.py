@@ -1,0 +1,1 @@
+"""From a request to parameters with every choice made."""

@@ -1,0 +1,1 @@
+"""An app on a swarm: deployed, watched, deleted."""

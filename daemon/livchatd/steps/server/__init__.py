@@ -1,0 +1,1 @@
+"""A machine bought, reached, joined, deleted."""

@@ -1,0 +1,1 @@
+"""From a bare system to a swarm with its base stacks."""

@@ -1,0 +1,153 @@
+"""What a watcher sees of a job: its snapshot with the events applied, as rows to be drawn.
+
+Knows nothing of terminals. Times are seconds; `now` is always given, since the epoch.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from livchat.output.formatting import clean, moment
+
+Json = dict[str, Any]
+
+LOG_TAIL = 100
+"""How many of its last log lines a job carries, as in livchat.wire.jobs."""
+ENDED = frozenset({"completed", "failed", "cancelled"})
+SETTLED = frozenset({"completed", "skipped", "failed", "undone", "cancelled"})
+
+
+class Row(NamedTuple):
+    """One step. `fraction` (0 to 1) only while it runs and only if something is known."""
+
+    number: int
+    name: str
+    status: str
+    seconds: float | None
+    fraction: float | None
+    detail: str
+
+
+class Head(NamedTuple):
+    """The job as a whole. `remaining` is negative when it is overdue, None when not known."""
+
+    summary: str
+    status: str
+    percent: float
+    elapsed: float | None
+    remaining: float | None
+    waiting_for: str | None
+    cancelling: bool
+
+
+def apply(job: Json, data: Json, cursor: str) -> Json:
+    """The job after an event, as livchat.wire.jobs.apply says it, without loading the models."""
+    after = {**job, **(data.get("job") or {}), "cursor": cursor}
+    step = data.get("step")
+    if step is not None:
+        after["steps"] = [step if old["name"] == step["name"] else old for old in job["steps"]]
+    line = data.get("log")
+    if line is not None:
+        after["logs"] = [*job["logs"], line][-LOG_TAIL:]
+    return after
+
+
+class View:
+    """A job as it is being watched. `job` is replaced as a whole, so a drawing thread may read."""
+
+    def __init__(self, job: Json) -> None:
+        self.job = job
+        self._percent = float(job.get("progress") or 0)
+
+    def apply(self, name: str, data: Json, cursor: str) -> None:
+        """Take an event in; a `snapshot` replaces all. The percentage never goes back."""
+        self.job = data if name == "snapshot" else apply(self.job, data, cursor)
+        self._percent = max(self._percent, float(self.job.get("progress") or 0))
+
+    @property
+    def ended(self) -> bool:
+        """Nothing more will happen."""
+        return self.job["status"] in ENDED
+
+    def head(self, now: float) -> Head:
+        """The job as a whole, at this moment."""
+        job = self.job
+        begun = moment(job.get("started_at"))
+        until = moment(job.get("completed_at")) or now
+        due = None if self.ended else moment(job.get("estimated_completion"))
+        return Head(
+            summary=clean(job["summary"]),
+            status=job["status"],
+            percent=min(self._percent, 100.0),
+            elapsed=None if begun is None else max(0.0, until - begun),
+            remaining=None if due is None else due - now,
+            waiting_for=job.get("waiting_for"),
+            cancelling=bool(job.get("cancel_requested")) and not self.ended,
+        )
+
+    def rows(self, now: float) -> list[Row]:
+        """All steps, in their order."""
+        return [_row(place, step, now) for place, step in enumerate(self.job["steps"], start=1)]
+
+    def lines(self, count: int) -> list[str]:
+        """The last lines of the log, fit for a terminal."""
+        found = self.job["logs"][-count:] if count > 0 else []
+        return [clean(line["message"]) for line in found]
+
+
+def settled(before: Json, after: Json) -> list[Row]:
+    """The steps that came to an end between two states of a job, in their order."""
+    was = {step["name"]: (step["status"], step.get("completed_at")) for step in before["steps"]}
+    found = []
+    for place, step in enumerate(after["steps"], start=1):
+        status = (step["status"], step.get("completed_at"))
+        if status[0] in SETTLED and was.get(step["name"], ("pending", None)) != status:
+            found.append(_row(place, step, 0.0))
+    return found
+
+
+def failed_step(job: Json) -> Json | None:
+    """The step at which a job failed, if it was at one; it may have been undone since."""
+    steps: list[Json] = job["steps"]
+    failed = [step for step in steps if step["status"] == "failed"]
+    return next(iter(failed or [step for step in steps if step.get("error")]), None)
+
+
+def _row(place: int, step: Json, now: float) -> Row:
+    begun, ended = moment(step.get("started_at")), moment(step.get("completed_at"))
+    seconds = None if begun is None else max(0.0, (ended if ended is not None else now) - begun)
+    running = step["status"] == "running"
+    return Row(
+        number=place,
+        name=clean(step["name"]),
+        status=step["status"],
+        seconds=seconds,
+        fraction=_fraction(step, seconds) if running else None,
+        detail=_detail(step) if running else clean(step.get("error") or ""),
+    )
+
+
+def _fraction(step: Json, seconds: float | None) -> float | None:
+    """How far a running step is: by its own units, else by how long it usually takes."""
+    progress = step.get("progress")
+    if progress and progress["total"] > 0:
+        return min(1.0, max(0.0, float(progress["done"]) / float(progress["total"])))
+    usually = step.get("expected_seconds") or 0
+    if usually > 0 and seconds is not None:
+        # The last bit is never reached by the clock alone: it would say that it is done.
+        return min(0.97, seconds / usually)
+    return None
+
+
+def _detail(step: Json) -> str:
+    attempt = int(step.get("attempt") or 0)
+    again = f" (attempt {attempt})" if attempt > 1 else ""
+    progress = step.get("progress")
+    if not progress:
+        return again.strip()
+    done, total = (_amount(progress[key]) for key in ("done", "total"))
+    return f"{done}/{total} {clean(progress['unit'])}{again}"
+
+
+def _amount(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else f"{value:.1f}"
