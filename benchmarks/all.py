@@ -10,8 +10,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-import tables
-from measure import HERE, Figure, folder, line, machine, verdict
+from rig import tables
+from rig.measure import HERE, Figure, folder, line, machine, verdict
 
 NAMES = ("engine", "submit", "events", "lists", "start", "health", "cli", "demo")
 README = HERE / "README.md"

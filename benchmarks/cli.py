@@ -7,8 +7,8 @@ import subprocess
 import sys
 from time import perf_counter
 
-import tables
-from measure import Figure, folder, main, median
+from rig import tables
+from rig.measure import Figure, folder, main, median
 
 from tests.integration.daemon_process import running
 

@@ -25,7 +25,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "daemon")]
 
-from benchmarks.crash_lives import Life, Log, whole_story  # noqa: E402
+from benchmarks.rig.crash_lives import Life, Log, whole_story  # noqa: E402
 from tests.integration.daemon_process import DaemonProcess, UnixConnection  # noqa: E402
 from tests.integration.installation_folder import differences, twice  # noqa: E402
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
-from measure import Figure, folder, main, median
+from rig.measure import Figure, folder, main, median
 
 from tests.integration.daemon_process import DaemonProcess, running
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from measure import HERE, Figure, answer_of, folder, main, median, rate
 from pydantic import BaseModel
+from rig.measure import HERE, RIG, Figure, answer_of, folder, main, median, rate
 
 from livchatd.jobs.engine import Engine, Submission
-from livchatd.jobs.step import Learnt, Step, Workflow
+from livchatd.jobs.step import Facts, Step, Workflow
 from livchatd.storage.database import Database
 
 AT_ONCE = 32
@@ -29,17 +29,17 @@ class Order(BaseModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nothing(Step[Learnt]):
+class Nothing(Step[Facts]):
     @property
     def title(self) -> str:
         return f"Step {self.key}"
 
 
-def _steps(order: Order) -> list[Step[Learnt]]:
+def _steps(order: Order) -> list[Step[Facts]]:
     return [Nothing(key=str(i), after=(str(i - 1),) if i else ()) for i in range(order.steps)]
 
 
-WORKFLOW = Workflow("nothing", Order, Learnt, _steps, lambda _order, _learnt: None)
+WORKFLOW = Workflow("nothing", Order, Facts, _steps, lambda _order, _learnt: None)
 
 
 async def ours(table: Path, jobs: int, steps: int) -> float:
@@ -112,8 +112,9 @@ def run(*, quick: bool) -> list[Figure]:
     found: dict[tuple[str, int], list[float]] = {}
 
     def measure(kind: str, jobs: int, steps: int) -> None:
-        script = "engine.py" if kind in {"ours", "commits", "commits-32"} else "peers.py"
-        value = answer_of(str(HERE / script), "--one", kind, str(jobs), str(steps))
+        ours = kind in {"ours", "commits", "commits-32"}
+        script = HERE / "engine.py" if ours else RIG / "peers.py"
+        value = answer_of(str(script), "--one", kind, str(jobs), str(steps))
         found.setdefault((kind, steps), []).append(value)
 
     for turn in range(rounds):

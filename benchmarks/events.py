@@ -8,8 +8,8 @@ import resource
 from itertools import pairwise
 from pathlib import Path
 
-from measure import HERE, Figure, folder, main, median, ms, process, quantile
-from talking import Asker, Watcher, request, watchers
+from rig.measure import RIG, Figure, folder, main, median, ms, process, quantile
+from rig.talking import Asker, Watcher, request, watchers
 
 MANY = 1000
 
@@ -20,7 +20,7 @@ def run(*, quick: bool) -> list[Figure]:
     wanted = 4 * MANY if hard == resource.RLIM_INFINITY else min(4 * MANY, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
     many = 100 if quick else MANY
-    with folder() as home, process(str(HERE / "house.py"), str(home)):
+    with folder() as home, process(str(RIG / "stepless_daemon.py"), str(home)):
         return asyncio.run(_all(home, many, 20 if quick else 60))
 
 
@@ -49,10 +49,10 @@ async def _all(home: Path, many: int, lines: int) -> list[Figure]:
 
 
 async def _ours(home: Path, name: str, count: int, lines: int, pause: float) -> list[Watcher]:
-    asker = Asker(home / "house.sock")
+    asker = Asker(home / "daemon.sock")
     _, body = asker.ask("POST", "/api/servers", {"name": name, "provider": "sandbox"})
     target = f"/api/jobs/{json.loads(body)['job_id']}/events"
-    made = await watchers(home / "house.sock", target, count)
+    made = await watchers(home / "daemon.sock", target, count)
     await asyncio.sleep(0.3)
     # Written whole before it has its name.
     fresh = home / f"{name}.new"

@@ -25,7 +25,7 @@ from time import monotonic
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "daemon")]
 
-from benchmarks.fault_cells import COMMANDS, Cell, Lives, Outcome, cells  # noqa: E402
+from benchmarks.rig.fault_cells import COMMANDS, Cell, Lives, Outcome, cells  # noqa: E402
 from tests.integration.daemon_process import DaemonProcess, running  # noqa: E402
 
 SETTINGS = {"call_timeout": 2, "patience": 3}

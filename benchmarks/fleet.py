@@ -23,8 +23,8 @@ from pathlib import Path
 from time import monotonic, sleep  # noqa: TID251 - processes are waited for, in bounded loops
 from typing import Any
 
-from measure import HERE, Figure, folder, line, machine
-from talking import Asker
+from rig.measure import RIG, Figure, folder, line, machine
+from rig.talking import Asker
 
 from tests.contract.sandbox_process import SandboxProcess
 
@@ -111,7 +111,7 @@ def _daemon(home: Path, scale: float) -> Iterator[subprocess.Popen[bytes]]:
         "LIVCHAT_HOME": str(home),
         "LIVCHAT_SANDBOX_TIME_SCALE": str(scale),
     }
-    command = [sys.executable, str(HERE / "metered.py"), str(home / "meter.json")]
+    command = [sys.executable, str(RIG / "metered.py"), str(home / "meter.json")]
     process = subprocess.Popen(command, env=environment)
     try:
         yield process

@@ -10,8 +10,8 @@ import threading
 from functools import partial
 from time import monotonic, perf_counter, sleep  # noqa: TID251 - a client in threads
 
-from measure import Figure, folder, main, median, ms, quantile
-from talking import Asker
+from rig.measure import Figure, folder, main, median, ms, quantile
+from rig.talking import Asker
 
 from tests.integration.daemon_process import DaemonProcess, running
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-import tables
-from measure import HERE, Figure, folder, main, median, ms, process
-from talking import Asker
+from rig import tables
+from rig.measure import RIG, Figure, folder, main, median, ms, process
+from rig.talking import Asker
 
 BUSY, QUIET = tables.server(1), tables.server(77)
 FILTERS = {
@@ -28,17 +28,17 @@ def run(*, quick: bool) -> list[Figure]:
     jobs, rounds = (5_000, 40) if quick else (tables.JOBS, 200)
     with folder() as home:
         tables.put(home, jobs)
-        with process(str(HERE / "house.py"), str(home)):
-            house, bare = Asker(home / "house.sock"), Asker(home / "bare.sock")
-            return [_figure(house, bare, name, query, rounds) for name, query in FILTERS.items()]
+        with process(str(RIG / "stepless_daemon.py"), str(home)):
+            daemon, bare = Asker(home / "daemon.sock"), Asker(home / "bare.sock")
+            return [_figure(daemon, bare, name, query, rounds) for name, query in FILTERS.items()]
 
 
-def _figure(house: Asker, bare: Asker, name: str, query: str, rounds: int) -> Figure:
+def _figure(daemon: Asker, bare: Asker, name: str, query: str, rounds: int) -> Figure:
     target = f"/api/jobs?limit=50&{query}"
-    _, body = house.ask("GET", target)
+    _, body = daemon.ask("GET", target)
     times: dict[str, list[float]] = {"list": [], "same": [], "tiny": []}
     for _ in range(rounds):
-        times["list"].append(house.ask("GET", target)[0])
+        times["list"].append(daemon.ask("GET", target)[0])
         times["same"].append(bare.ask("GET", f"/sized/{len(body)}")[0])
         times["tiny"].append(bare.ask("GET", "/tiny")[0])
     at = {kind: median(values) for kind, values in times.items()}

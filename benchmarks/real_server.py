@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from measure import ROOT, Figure, folder, main
+from rig.measure import ROOT, Figure, folder, main
 
 sys.path.insert(0, str(ROOT))
 

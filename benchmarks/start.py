@@ -13,15 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, perf_counter, sleep  # noqa: TID251 - waits for processes
 
-import tables
-from measure import HERE, ROOT, Figure, folder, main, median
-from talking import Asker
+from rig import tables
+from rig.measure import RIG, ROOT, Figure, folder, main, median
+from rig.talking import Asker
 
 LIMIT = 60.0
-PATH = f"{os.environ['PYTHONPATH']}{os.pathsep}{HERE}"
 INTERRUPTED = 1000
-HOUSE = "import gc; gc.disable(); import house; gc.freeze(); gc.enable(); house.main()"
-"""The house is loaded as the daemon is: with the collector at rest."""
+STEPLESS = (
+    "import gc; gc.disable(); from rig import stepless_daemon; gc.freeze(); gc.enable(); "
+    "stepless_daemon.main()"
+)
+"""It is loaded as the daemon is: with the collector at rest."""
 
 
 def run(*, quick: bool) -> list[Figure]:
@@ -69,7 +71,7 @@ def _taken(found: list[tuple[float, float]]) -> Figure:
 
 
 def _bare(home: Path) -> Callable[[], subprocess.Popen[bytes]]:
-    return lambda: _spawn([str(HERE / "bare.py"), str(home / "bare.sock")], home)
+    return lambda: _spawn([str(RIG / "bare.py"), str(home / "bare.sock")], home)
 
 
 def _daemon(home: Path) -> Callable[[], subprocess.Popen[bytes]]:
@@ -83,7 +85,7 @@ def _socket(home: Path) -> Path:
 def _spawn(command: list[str], home: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, *command], cwd=ROOT, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
-        env={**os.environ, "LIVCHAT_HOME": str(home), "PYTHONPATH": PATH},
+        env={**os.environ, "LIVCHAT_HOME": str(home), "PYTHONPATH": os.environ["PYTHONPATH"]},
     )  # fmt: skip
 
 
@@ -129,16 +131,16 @@ def _kilobytes(file: Path, name: str) -> float:
 
 
 def _again() -> tuple[float, float]:
-    """Kill a house with 1,000 running jobs; seconds until the next one has taken up, and ended all.
+    """Kill a daemon with 1,000 running jobs; seconds until the next one took up and ended all.
 
     A step that was running is begun again, which counts one attempt more: that is what shows it.
     """
     with folder() as home:
-        script = ["-c", HOUSE, str(home)]
+        script = ["-c", STEPLESS, str(home)]
         child = _spawn(script, home)
         try:
-            _answered(home / "house.sock", "/health", child)
-            asker = Asker(home / "house.sock")
+            _answered(home / "daemon.sock", "/health", child)
+            asker = Asker(home / "daemon.sock")
             for number in range(INTERRUPTED):
                 order = {"name": f"say-{number}", "provider": "sandbox"}
                 asker.ask("POST", "/api/servers", order)
@@ -151,7 +153,7 @@ def _again() -> tuple[float, float]:
         began = perf_counter()
         child = _spawn(script, home)
         try:
-            path = home / "house.sock"
+            path = home / "daemon.sock"
             _answered(path, "/api/jobs?limit=1", child)
             up = perf_counter() - began
             _until(

@@ -6,9 +6,9 @@ import asyncio
 from itertools import count
 from pathlib import Path
 
-import tables
-from measure import HERE, Figure, folder, main, median, ms, process, quantile, rate
-from talking import Asker, crowd, request
+from rig import tables
+from rig.measure import RIG, Figure, folder, main, median, ms, process, quantile, rate
+from rig.talking import Asker, crowd, request
 
 AT_ONCE = 32
 BLOCK = 25
@@ -16,12 +16,12 @@ NAMES = count()
 
 
 def run(*, quick: bool) -> list[Figure]:
-    """Two houses, one with an empty table and one with 100,000 jobs; blocks by turns."""
+    """Two daemons, one with an empty table and one with 100,000 jobs; blocks by turns."""
     jobs, blocks = (5_000, 8) if quick else (tables.JOBS, 40)
     with folder() as small, folder() as large:
         tables.put(large, jobs)
-        house = str(HERE / "house.py")
-        with process(house, str(small)), process(house, str(large)):
+        daemon = str(RIG / "stepless_daemon.py")
+        with process(daemon, str(small)), process(daemon, str(large)):
             times = _alone(small, large, blocks)
             rates, slow = asyncio.run(_together(small, 3 if quick else 7))
     return [*_one(times, jobs), _many(rates, slow)]
@@ -30,7 +30,7 @@ def run(*, quick: bool) -> list[Figure]:
 def _alone(small: Path, large: Path, blocks: int) -> dict[str, list[float]]:
     """Seconds of each answer, one connection at a time; blocks by turns."""
     bare, empty, full = (
-        Asker(path) for path in (small / "bare.sock", small / "house.sock", large / "house.sock")
+        Asker(path) for path in (small / "bare.sock", small / "daemon.sock", large / "daemon.sock")
     )
     times: dict[str, list[float]] = {"bare": [], "echo": [], "empty": [], "full": []}
     for block in range(blocks + 1):
@@ -54,7 +54,7 @@ async def _together(home: Path, rounds: int) -> tuple[dict[str, float], float]:
     slow = []
     for _ in range(rounds):
         orders = [request("POST", "/api/servers", _order()) for _ in range(1600)]
-        found, took = await crowd(home / "house.sock", orders, AT_ONCE)
+        found, took = await crowd(home / "daemon.sock", orders, AT_ONCE)
         rates["submit"].append(found)
         slow.append(quantile(took, 0.99))
         gets = [request("GET", "/tiny")] * 3200

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import measure
+from rig import measure
 
 from livchatd.storage.database import Database
 
@@ -94,12 +94,12 @@ def _job(n: int, chance: random.Random) -> tuple[tuple[Any, ...], tuple[str, ...
     made = START + timedelta(minutes=5 * n)
     job_id = f"job_{made:%Y%m%d_%H%M%S}_{chance.getrandbits(48):012x}"
     params = json.dumps({"name": name, "provider": "hetzner", "zone_name": "example.com"})
-    learnt = json.dumps({"made": ["machine", "address"], "machine_id": str(n), "lines": {}})
+    facts = json.dumps({"made": ["machine", "address"], "machine_id": str(n), "lines": {}})
     times = [_text(made), _text(made + timedelta(seconds=1)), _text(made + timedelta(seconds=95))]
     failed = status == "failed"
     summary = f"{kind.replace('_', ' ').capitalize()} {name}"
     row = (
-        n, job_id, kind, status, summary, name, params, learnt, "hetzner/cx22",
+        n, job_id, kind, status, summary, name, params, facts, "hetzner/cx22",
         100 if status == "completed" else 60, *times,
         params if status == "completed" else None,
         "Wait for SSH: no route to host" if failed else None, "timeout" if failed else None,

@@ -18,13 +18,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-HERE = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parents[2]
+HERE = ROOT / "benchmarks"
+RIG = HERE / "rig"
 # Children find the code too, and keep its byte code, as an installation does.
-for folder in (ROOT / "daemon", ROOT):
+for folder in (HERE, ROOT / "daemon", ROOT):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
-os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{ROOT / 'daemon'}"
+os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (ROOT, ROOT / "daemon", HERE)))
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 

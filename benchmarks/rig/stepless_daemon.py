@@ -1,6 +1,7 @@
 """The daemon's real stack with a workflow of no steps, and the bare site, on one loop.
 
-A process of its own: `python house.py HOME`; the sockets are HOME/house.sock and HOME/bare.sock.
+A process of its own: `python stepless_daemon.py HOME`; its sockets are HOME/daemon.sock and
+HOME/bare.sock.
 Only what lies beyond the daemon is missing: a shop stands in for the provider, so that nothing but
 the submit is measured.
 """
@@ -14,15 +15,14 @@ from pathlib import Path
 from time import time_ns
 from typing import Any
 
-import bare
-import measure
 from aiohttp import web
+from rig import bare, measure
 
 from livchat.paths import Places
 from livchat.wire.providers import Image, Location, ServerType, TypeLocation
 from livchatd.api.http.messages import READY
 from livchatd.api.routes import application
-from livchatd.jobs.step import Run, Step
+from livchatd.jobs.step import StepContext, Step
 from livchatd.steps.facts import MachineLearnt
 from livchatd.steps.params import CreateServerOrder
 from livchatd.storage.database import Database
@@ -69,12 +69,12 @@ class Say(Step[MachineLearnt]):
     def title(self) -> str:
         return "Say the time"
 
-    async def apply(self, run: Run[MachineLearnt]) -> None:
+    async def apply(self, context: StepContext[MachineLearnt]) -> None:
         while not self.go.exists():
             await asyncio.sleep(0.02)
         count, pause = self.go.read_text().split()
         for _ in range(int(count)):
-            run.log(str(time_ns()))
+            context.log(str(time_ns()))
             await asyncio.sleep(float(pause))
 
 
@@ -101,7 +101,7 @@ async def _run(home: Path) -> None:
     app = application(made.orchestrator)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.UnixSite(runner, str(home / "house.sock"), backlog=1024).start()
+    await web.UnixSite(runner, str(home / "daemon.sock"), backlog=1024).start()
     await bare.serve(home / "bare.sock")
     await made.begin()
     app[READY].set()

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from time import perf_counter
 
-from measure import folder
+from rig.measure import folder
 
 AT_ONCE = 32
 
