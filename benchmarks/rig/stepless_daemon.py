@@ -20,9 +20,9 @@ from rig import bare, measure
 
 from livchat.paths import Places
 from livchat.wire.providers import Image, Location, ServerType, TypeLocation
-from livchatd.api.http.messages import READY
+from livchatd.api.middleware.errors import READY
 from livchatd.api.routes import application
-from livchatd.jobs.step import StepContext, Step
+from livchatd.jobs.step import Step, StepContext
 from livchatd.steps.facts import MachineLearnt
 from livchatd.steps.params import CreateServerOrder
 from livchatd.storage.database import Database

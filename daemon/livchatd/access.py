@@ -8,11 +8,12 @@ from pathlib import Path
 
 from livchat.errors import NotConfigured, ProviderUnavailable
 from livchat.wire.servers import SshAccess
-from livchatd.integrations.ssh.shells import Endpoint, Shell, Shells
+from livchatd.integrations.ssh.interfaces import Endpoint, Shell, Shells
 from livchatd.providers.registry import Accounts
-from livchatd.steps.server.ssh_keys import client_key, fingerprint
 from livchatd.storage.inventory import Inventory
+from livchatd.storage.key_pairs import fingerprint
 from livchatd.storage.vault import Vault
+from livchatd.storage.vault_keys import client_key
 
 PORTAINER = "portainer_portainer"
 """The service; 9000 is its port for plain HTTP, which only the SSH connection carries."""

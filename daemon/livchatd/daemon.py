@@ -16,11 +16,11 @@ from aiohttp import web
 
 from livchat import __version__
 from livchat.paths import Places
-from livchatd.api.http.messages import READY
 from livchatd.api.listener import sockets
 from livchatd.api.listener.slow_clients import Site
 from livchatd.api.listener.token_file import TokenFile
 from livchatd.api.middleware.auth import LOOPBACK_NAMES
+from livchatd.api.middleware.errors import READY
 from livchatd.api.routes import application
 from livchatd.storage.database import Database
 from livchatd.wiring import assemble

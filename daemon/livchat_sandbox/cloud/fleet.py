@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from livchat_sandbox.clock import Clock
+from livchat_sandbox.faults.plan import Meet, all_well
 
 log = logging.getLogger(__name__)
 
@@ -67,14 +68,6 @@ class Build:
     disk_gb: int
     user_data: str
     authorized_keys: list[str]
-
-
-Meet = Callable[[str, str, str], str | None]
-"""Told of a call by service, route and line; says which fault it has, if any."""
-
-
-def all_well(_service: str, _route: str, _line: str) -> None:
-    """Nothing fails."""
 
 
 class Hardware:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from livchat_sandbox.clock import Clock
 from livchat_sandbox.cloud.fleet import Build, Fleet, Hardware, Machine
+from livchat_sandbox.cloud.products import Catalog
 from livchat_sandbox.scheduler import Agenda
-from livchat_sandbox.storage.state import Action, PrimaryIp, Server
-
-if TYPE_CHECKING:
-    from livchat_sandbox.cloud.world import World
+from livchat_sandbox.storage.folder import Folder
+from livchat_sandbox.storage.state import Action, PrimaryIp, Server, State
 
 # Simulated seconds. A create takes 22 until SSH answers: 9 to be made, 1 to start, 12 to boot.
 DURATIONS = {
@@ -28,6 +28,27 @@ QUICK = 0.5
 BOOT = 12.0
 # Finished actions that can still be asked for; twice as many may pile up before the old ones go.
 KEPT_ACTIONS = 5_000
+
+
+class World(Protocol):
+    """What a lifecycle needs of the world that it moves on."""
+
+    state: State
+    clock: Clock
+    catalog: Catalog
+    folder: Folder
+
+    def changed(self) -> None:
+        """The state is not what was saved."""
+
+    def drop_server(self, server: Server) -> None:
+        """Forget a server."""
+
+    def ip_of(self, server: Server) -> str:
+        """A server's address, or nothing."""
+
+    def new_id(self) -> int:
+        """A number that nothing had before."""
 
 
 class Lifecycle:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import Any
 
 from livchat_sandbox.faults.registry import ANY, FAULTS
+
+Meet = Callable[[str, str, str], str | None]
+"""Told of a call by service, route and line; says which fault it has, if any."""
+
+
+def all_well(_service: str, _route: str, _line: str) -> None:
+    """Nothing fails."""
 
 
 class WrongRule(ValueError):

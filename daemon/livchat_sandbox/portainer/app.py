@@ -11,16 +11,15 @@ import re
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from livchat_sandbox.cloud.fleet import Meet, all_well
+from livchat_sandbox.faults.plan import Meet, all_well
 from livchat_sandbox.machine.portainer_data import Portainer
 from livchat_sandbox.portainer import environments, stacks
 from livchat_sandbox.portainer.faults import suffer
-from livchat_sandbox.portainer.http import Failure, answer, body, refuse
+from livchat_sandbox.portainer.http import Call, Failure, answer, body, refuse
 
 if TYPE_CHECKING:
     from livchat_sandbox.clock import Clock
@@ -31,33 +30,7 @@ _PORT = 9000
 _SESSION = 8 * 3600
 _GATE = 300.0
 """Seconds without an administrator after which Portainer locks itself."""
-Route = Callable[["Call"], Awaitable[web.Response]]
-
-
-@dataclass
-class Call:
-    """One request, with the ids from its path."""
-
-    request: web.BaseRequest
-    machine: Machine
-    ids: tuple[str, ...]
-
-    @property
-    def data(self) -> Portainer:
-        """Portainer's own data."""
-        return self.machine.portainer
-
-    def environment(self, given: str | None) -> int:
-        """An environment by its id in a path or query; a refusal (400, 404) if there is none."""
-        if given is None or not given.isdecimal():
-            raise Failure(400, "Invalid query parameter: endpointId", "Missing query parameter")
-        if int(given) not in self.data.environments:
-            raise Failure(
-                404,
-                "Unable to find an environment with the specified identifier inside the database",
-                "Object not found inside the database",
-            )
-        return int(given)
+Route = Callable[[Call], Awaitable[web.Response]]
 
 
 class PortainerSite:

@@ -10,7 +10,7 @@ from livchat_sandbox.portainer.http import Failure, answer
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from livchat_sandbox.portainer.app import Call
+    from livchat_sandbox.portainer.http import Call
 
 _RIGHTS = (
     "allowBindMountsForRegularUsers",

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+
+if TYPE_CHECKING:
+    from livchat_sandbox.machine.machine import Machine
+    from livchat_sandbox.machine.portainer_data import Portainer
 
 
 class Failure(Exception):
@@ -44,3 +49,29 @@ async def body(request: web.BaseRequest, **wanted: type) -> dict[str, Any]:
         if not isinstance(given.get(key), kind) or not given[key]:
             raise Failure(400, "Invalid request payload", f"Invalid {key}")
     return given
+
+
+@dataclass
+class Call:
+    """One request, with the ids from its path."""
+
+    request: web.BaseRequest
+    machine: Machine
+    ids: tuple[str, ...]
+
+    @property
+    def data(self) -> Portainer:
+        """Portainer's own data."""
+        return self.machine.portainer
+
+    def environment(self, given: str | None) -> int:
+        """An environment by its id in a path or query; a refusal (400, 404) if there is none."""
+        if given is None or not given.isdecimal():
+            raise Failure(400, "Invalid query parameter: endpointId", "Missing query parameter")
+        if int(given) not in self.data.environments:
+            raise Failure(
+                404,
+                "Unable to find an environment with the specified identifier inside the database",
+                "Object not found inside the database",
+            )
+        return int(given)

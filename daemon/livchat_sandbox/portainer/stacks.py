@@ -12,7 +12,7 @@ from livchat_sandbox.machine.portainer_data import ACTIVE, DEPLOYING, INACTIVE, 
 from livchat_sandbox.portainer.http import Failure, answer, body
 
 if TYPE_CHECKING:
-    from livchat_sandbox.portainer.app import Call
+    from livchat_sandbox.portainer.http import Call
 
 
 def _shown(stack: Stack) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from livchat_sandbox.cloud.fleet import Meet, all_well
 from livchat_sandbox.commands import dispatch
 from livchat_sandbox.commands.result import Answer
 from livchat_sandbox.faults.http import LONGEST, pause
+from livchat_sandbox.faults.plan import Meet, all_well
 from livchat_sandbox.machine.machine import Machine
 from livchat_sandbox.portainer.app import PortainerSite
 from livchat_sandbox.ssh import faults

@@ -36,9 +36,10 @@ from livchat.wire.up import Plan, Up
 from livchatd.api import apps, docs, doctor, jobs, providers, secrets, servers, streams, system
 from livchatd.api.docs import DOCUMENT, Document
 from livchatd.api.http import queries
-from livchatd.api.http.messages import BODY_LIMIT, GUARD, ORCHESTRATOR, READY, Handler, errors, mark
+from livchatd.api.http.messages import BODY_LIMIT, ORCHESTRATOR, Handler, mark
 from livchatd.api.middleware.audit import audited
 from livchatd.api.middleware.auth import LOOPBACK_NAMES, Access, Guard
+from livchatd.api.middleware.errors import GUARD, READY, errors
 from livchatd.api.middleware.idempotency import Once
 from livchatd.api.streams import WATCHERS, Watchers
 from livchatd.api.system import STARTED

@@ -12,9 +12,9 @@ from livchat.wire.config import ConfigureCertificates, Done
 from livchat.wire.servers import Challenge
 from livchatd.credentials.credentials import Credentials
 from livchatd.integrations.cloudflare import Dns
-from livchatd.steps.setup.base_stacks import certificate_token
 from livchatd.storage.inventory import ServerRecord
 from livchatd.storage.vault import Vault
+from livchatd.storage.vault_keys import certificate_token
 
 TRIAL = "livchat: a trial of a certificate token"
 """The comment of the record that is made and deleted to see that a token may."""

@@ -12,8 +12,9 @@ from pydantic import SecretStr
 from livchat.errors import Invalid
 from livchat.wire.servers import CreateServer
 from livchatd.steps.params import AddServerOrder
-from livchatd.steps.server.ssh_keys import client_key, new_key, public_line
+from livchatd.storage.key_pairs import new_key, public_line
 from livchatd.storage.vault import Vault
+from livchatd.storage.vault_keys import client_key
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from livchat.wire.servers import (
 from livchat.wire.up import Plan, Up
 from livchatd.access import Endpoints
 from livchatd.catalog.catalog import Catalog
+from livchatd.credentials.app_secrets import Params
 from livchatd.credentials.certificates import Certificates
 from livchatd.credentials.credentials import Credentials
 from livchatd.doctor.doctor import Doctor
@@ -36,7 +37,7 @@ from livchatd.jobs.step import Workflow
 from livchatd.operations.add_server import Adding
 from livchatd.operations.caller import ON_DISK, Ask, Started, teller
 from livchatd.operations.exec import Commands
-from livchatd.operations.secrets import Params, Secrets
+from livchatd.operations.secrets import Secrets
 from livchatd.planning import plan
 from livchatd.planning.plan import Household
 from livchatd.planning.resolve import Choices, UpChoice

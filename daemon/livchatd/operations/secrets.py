@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from livchat.errors import Conflict, NotFound
 from livchat.wire.config import Done
 from livchat.wire.secrets import PutSecret, Secret, SecretList
+from livchatd.credentials.app_secrets import Params
 from livchatd.steps.apps.stack_inputs import PARAM, param_key
 from livchatd.storage.vault import Vault
-
-Params = dict[str, dict[str, str]]
-"""Secret answers by app and question."""
 
 _ELSEWHERE = {
     "provider/": "livchat config provider {}",

@@ -12,9 +12,9 @@ from livchat.wire.providers import Images, Locations, ServerTypes
 from livchat.wire.servers import CreateServer
 from livchat.wire.up import Up
 from livchatd.catalog.catalog import Catalog
+from livchatd.credentials.app_secrets import Params
 from livchatd.credentials.certificates import Certificates, Proof
 from livchatd.credentials.credentials import Credentials
-from livchatd.operations.secrets import Params
 from livchatd.planning import plan
 from livchatd.planning.plan import Household
 from livchatd.providers.base import Provider

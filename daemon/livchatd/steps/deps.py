@@ -13,7 +13,7 @@ from livchatd.installation import Home
 from livchatd.integrations.cloudflare import Dns
 from livchatd.integrations.dns_resolver import Lookup
 from livchatd.integrations.portainer import Portainer
-from livchatd.integrations.ssh.shells import Shell, Shells
+from livchatd.integrations.ssh.interfaces import Shell, Shells
 from livchatd.providers.base import Provider, Reach
 from livchatd.storage.inventory import Inventory
 from livchatd.storage.vault import Vault

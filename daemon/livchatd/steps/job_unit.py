@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from livchat.errors import CommandFailed
-from livchatd.integrations.ssh.shells import Shell
+from livchatd.integrations.ssh.interfaces import Shell
 from livchatd.jobs.step import Run
 from livchatd.steps.deps import Tools
 from livchatd.steps.facts import Ledger

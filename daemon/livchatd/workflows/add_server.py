@@ -10,8 +10,8 @@ from livchatd.steps.deps import Tools
 from livchatd.steps.facts import Ledger
 from livchatd.steps.params import AddServerOrder
 from livchatd.steps.server.join import LogIn, RecordMachine, TakeName, forget
-from livchatd.steps.server.ssh_keys import client_key
 from livchatd.steps.setup.preflight import Preflight
+from livchatd.storage.vault_keys import client_key
 
 LANE = "server"
 """One fails, all are undone: the name is free again."""

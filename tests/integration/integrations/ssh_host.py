@@ -11,7 +11,7 @@ from livchat_sandbox.clock import Clock
 from livchat_sandbox.commands import dispatch
 from livchat_sandbox.machine.machine import Machine
 from livchatd.integrations.ssh.asyncssh_import import asyncssh
-from livchatd.integrations.ssh.shells import Endpoint
+from livchatd.integrations.ssh.interfaces import Endpoint
 
 Answers = Callable[[str, bytes], Awaitable[tuple[bytes, bytes, int]]]
 

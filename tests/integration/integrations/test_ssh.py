@@ -22,7 +22,8 @@ from livchat.errors import (
 )
 from livchat.paths import SOCKET_LIMIT
 from livchatd.integrations.ssh.asyncssh_import import asyncssh
-from livchatd.integrations.ssh.shells import Endpoint, SshShells
+from livchatd.integrations.ssh.interfaces import Endpoint
+from livchatd.integrations.ssh.shells import SshShells
 from tests.integration.integrations.ssh_host import Book, Host, public
 
 # -- identity

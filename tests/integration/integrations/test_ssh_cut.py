@@ -11,7 +11,8 @@ import pytest
 
 from livchat.errors import ProviderUnavailable
 from livchatd.integrations.ssh.asyncssh_import import asyncssh
-from livchatd.integrations.ssh.shells import Endpoint, Shell, SshShells
+from livchatd.integrations.ssh.interfaces import Endpoint, Shell
+from livchatd.integrations.ssh.shells import SshShells
 from tests.integration.integrations.ssh_host import public
 
 

@@ -18,7 +18,8 @@ from livchat.errors import (
     Unauthorized,
 )
 from livchatd.integrations.ssh.asyncssh_import import asyncssh
-from livchatd.integrations.ssh.shells import Endpoint, SshShells
+from livchatd.integrations.ssh.interfaces import Endpoint
+from livchatd.integrations.ssh.shells import SshShells
 from livchatd.providers.base import MachineOrder, Provider, Reach
 from livchatd.providers.choose import choose, choose_image
 from livchatd.providers.hetzner.provider import Hetzner

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.fault_cells import COMMANDS, SERVER, wake
 from benchmarks.faults import Matrix, prepared, recorded, run, sampled
+from benchmarks.rig.fault_cells import COMMANDS, SERVER, wake
 from tests.integration.daemon_process import DaemonProcess, running
 from tests.integration.installation_folder import differences
 

@@ -13,12 +13,13 @@ from aiohttp import web
 
 from livchat.errors import RateLimited
 from livchatd.api.http import messages
-from livchatd.api.http.messages import GUARD, READY, body, errors, reply
+from livchatd.api.http.messages import body, reply
 from livchatd.api.listener import slow_clients
 from livchatd.api.listener.slow_clients import Site, Strangers
 from livchatd.api.middleware import auth_throttle
 from livchatd.api.middleware.auth import Guard
 from livchatd.api.middleware.auth_throttle import Attempts
+from livchatd.api.middleware.errors import GUARD, READY, errors
 
 TOKEN = "t" * 20
 Serve = Callable[[socket.socket], Awaitable[None]]

@@ -14,8 +14,9 @@ from aiohttp import web
 
 from livchat.errors import CursorGone
 from livchatd.api import streams
-from livchatd.api.http.messages import GUARD, ORCHESTRATOR, READY, errors, mark
+from livchatd.api.http.messages import ORCHESTRATOR, mark
 from livchatd.api.middleware.auth import Guard
+from livchatd.api.middleware.errors import GUARD, READY, errors
 from livchatd.api.streams import WATCHERS, Watchers
 from livchatd.jobs.event_feed import Event
 from livchatd.operations.orchestrator import Orchestrator

@@ -15,8 +15,8 @@ from livchatd.steps.apps.stack_watch import _full, _service
 from livchatd.steps.deps import Tools
 from livchatd.steps.facts import UpLearnt
 from livchatd.steps.server.cloud_init import user_data
-from livchatd.steps.server.ssh_keys import fingerprint, new_key, public_line
 from livchatd.steps.setup.docker import _plain as unit_part
+from livchatd.storage.key_pairs import fingerprint, new_key, public_line
 
 
 @pytest.mark.parametrize(

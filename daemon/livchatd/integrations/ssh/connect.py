@@ -9,7 +9,7 @@ from livchat.errors import HostKeyChanged, LivChatError, ProviderError, Provider
 from livchatd.integrations.ssh.asyncssh_import import asyncssh
 
 if TYPE_CHECKING:
-    from livchatd.integrations.ssh.shells import Endpoint
+    from livchatd.integrations.ssh.interfaces import Endpoint
 
 CIPHERS = "^aes256-gcm@openssh.com,aes128-gcm@openssh.com"
 """Before all others: a fifth of the work of ChaCha20, which asyncssh puts together in Python."""

@@ -18,7 +18,7 @@ from livchatd.integrations.ssh.output_buffer import Taken
 from livchatd.integrations.ssh.throttle import Turns
 
 if TYPE_CHECKING:
-    from livchatd.integrations.ssh.shells import Endpoint
+    from livchatd.integrations.ssh.interfaces import Endpoint
 
 SUDO = "sudo -n -- "
 """Goes before the command of a user other than root: one simple command, so it covers it whole."""

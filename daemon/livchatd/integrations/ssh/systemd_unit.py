@@ -15,7 +15,7 @@ from livchat.errors import CommandFailed, ProviderUnavailable, TimedOut
 
 if TYPE_CHECKING:
     from livchatd.integrations.ssh.connection import Answer
-    from livchatd.integrations.ssh.shells import Output
+    from livchatd.integrations.ssh.interfaces import Output
 
 _STATES = ("LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus")
 _NEWLINE = re.compile(rb"\r\n|\r|\n")

@@ -15,7 +15,7 @@ from livchat.errors import LivChatError, ProviderUnavailable
 from livchatd.integrations.ssh.output_buffer import Taken
 
 if TYPE_CHECKING:
-    from livchatd.integrations.ssh.shells import Output
+    from livchatd.integrations.ssh.interfaces import Output
 
 STOP_WITHIN = 10.0
 """Seconds in which a command whose time is up must be seen gone; it is killed after two."""

@@ -9,7 +9,7 @@ from livchat.errors import ProviderError
 from livchat.wire.apps import AppStatus
 from livchatd.catalog.render_types import Rendered, Wave
 from livchatd.integrations.portainer import Portainer, Stack, StackState
-from livchatd.integrations.ssh.shells import Shell
+from livchatd.integrations.ssh.interfaces import Shell
 from livchatd.jobs.step import Run, Step
 from livchatd.providers.base import Reach
 from livchatd.steps.apps.http_probe import NO_CERTIFICATE

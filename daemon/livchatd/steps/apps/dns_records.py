@@ -11,7 +11,7 @@ from livchatd.integrations.cloudflare import Dns, Record
 from livchatd.jobs.step import Retry, Run, Step
 from livchatd.steps.deps import Tools
 from livchatd.steps.facts import Ledger, make_note
-from livchatd.steps.server.ownership_conflicts import of_another
+from livchatd.steps.ownership_conflicts import of_another
 
 
 @dataclass(frozen=True, kw_only=True)

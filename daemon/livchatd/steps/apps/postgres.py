@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from livchat.errors import CommandFailed, ProviderUnavailable
 from livchatd.catalog.render import binding_host
-from livchatd.integrations.ssh.shells import Shell
+from livchatd.integrations.ssh.interfaces import Shell
 from livchatd.steps.apps.stack_inputs import Database
 from livchatd.steps.apps.stack_resources import container
 

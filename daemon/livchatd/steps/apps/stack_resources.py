@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping
 
 from livchat.errors import ProviderError, ProviderUnavailable
-from livchatd.integrations.ssh.shells import Shell
+from livchatd.integrations.ssh.interfaces import Shell
 from livchatd.steps.deps import Tools
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from livchat.errors import ProviderError, ProviderUnavailable, TimedOut
-from livchatd.integrations.ssh.shells import Shell
+from livchatd.integrations.ssh.interfaces import Shell
 from livchatd.jobs.step import Run
 from livchatd.steps.apps.task_failures import NO_NODE, Reason, reason
 from livchatd.steps.deps import Tools

@@ -18,9 +18,10 @@ from livchatd.jobs.step import Run, Step
 from livchatd.steps.deps import Tools
 from livchatd.steps.facts import Ledger
 from livchatd.steps.params import AddServerOrder
-from livchatd.steps.server.ssh_keys import client_key, fingerprint, public_line
 from livchatd.storage.database import now
 from livchatd.storage.inventory import ServerRecord
+from livchatd.storage.key_pairs import fingerprint, public_line
+from livchatd.storage.vault_keys import client_key
 
 _FINAL = (HostKeyChanged, CommandFailed)
 """What waiting for a key to be let in does not change."""

@@ -12,12 +12,13 @@ from livchatd.providers.base import Address, Machine, MachineOrder
 from livchatd.steps.apps.dns_records import remove_records
 from livchatd.steps.deps import Tools
 from livchatd.steps.facts import MachineLearnt
+from livchatd.steps.ownership_conflicts import named
 from livchatd.steps.params import CreateServerOrder, Offer
 from livchatd.steps.server.cloud_init import user_data
 from livchatd.steps.server.existing import OWN, standing
 from livchatd.steps.server.offers import Offers, reserved, taken
-from livchatd.steps.server.ownership_conflicts import named
-from livchatd.steps.server.ssh_keys import client_key, host_key, public_line
+from livchatd.storage.key_pairs import public_line
+from livchatd.storage.vault_keys import client_key, host_key
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ from livchatd.providers.choose import refused
 from livchatd.steps.apps.dns_records import repoint
 from livchatd.steps.deps import Tools
 from livchatd.steps.facts import MachineLearnt
+from livchatd.steps.ownership_conflicts import named
 from livchatd.steps.params import CreateServerOrder, Offer
-from livchatd.steps.server.ownership_conflicts import named
 
 Place = Callable[[Run[MachineLearnt], Offer], Awaitable[None]]
 """Places the order for one offer; `SoldOut` if it is refused for want of machines."""

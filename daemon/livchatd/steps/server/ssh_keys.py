@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
@@ -13,19 +11,11 @@ from livchat.errors import Conflict
 from livchatd.jobs.step import Run, Step
 from livchatd.steps.deps import Tools
 from livchatd.steps.facts import MachineLearnt, make_note
+from livchatd.steps.ownership_conflicts import named
 from livchatd.steps.params import CreateServerOrder
 from livchatd.steps.server.existing import OWN, standing
-from livchatd.steps.server.ownership_conflicts import named
-
-
-def client_key(server: str) -> str:
-    """Where the vault keeps the private key that we log in with."""
-    return f"ssh/{server}/private"
-
-
-def host_key(server: str) -> str:
-    """Where the vault keeps the private host key that the machine is born with."""
-    return f"ssh/{server}/host"
+from livchatd.storage.key_pairs import fingerprint, new_key, public_line
+from livchatd.storage.vault_keys import client_key, host_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,31 +91,3 @@ class RegisterKey(Step[MachineLearnt]):
 
     def leaves(self, run: Run[MachineLearnt]) -> list[str]:
         return [f"SSH key livchat-{self.order.name} at {self.order.provider}"]
-
-
-def public_line(private: str) -> str:
-    """The OpenSSH public key line of a private key in OpenSSH's format."""
-    from cryptography.hazmat.primitives import serialization as form  # noqa: PLC0415 - heavy
-
-    key = form.load_ssh_private_key(private.encode(), password=None)
-    return key.public_key().public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH).decode()
-
-
-def fingerprint(public: str) -> str:
-    """A public key's fingerprint as `ssh-keygen -l` prints it, beginning with SHA256."""
-    digest = hashlib.sha256(base64.b64decode(public.split()[1])).digest()
-    return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
-
-
-def new_key() -> str:
-    """A new ed25519 private key in OpenSSH's format."""
-    from cryptography.hazmat.primitives import serialization as form  # noqa: PLC0415 - heavy
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
-        Ed25519PrivateKey,
-    )
-
-    return (
-        Ed25519PrivateKey.generate()
-        .private_bytes(form.Encoding.PEM, form.PrivateFormat.OpenSSH, form.NoEncryption())
-        .decode()
-    )

@@ -22,16 +22,12 @@ from livchatd.steps.apps.stack_watch import Watch
 from livchatd.steps.facts import Ledger, make_note
 from livchatd.steps.setup.docker_compat import deploy_stack, remove_stack
 from livchatd.steps.setup.system import SystemStep
+from livchatd.storage.vault_keys import certificate_token
 
 
 def portainer_password(server: str) -> str:
     """Where the vault keeps the password of a server's Portainer."""
     return f"portainer/{server}"
-
-
-def certificate_token(zone: str) -> str:
-    """Where the vault keeps the token by which the servers of a zone prove that it is ours."""
-    return f"certificates/{zone}"
 
 
 class DeployBase(SystemStep):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from livchat.errors import CommandFailed, ProviderError
-from livchatd.integrations.ssh.shells import Shell
+from livchatd.integrations.ssh.interfaces import Shell
 from livchatd.jobs.step import Run, Step
 from livchatd.steps.deps import Tools
 from livchatd.steps.facts import Ledger

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from livchatd.integrations.ssh.shells import Shell
+from livchatd.integrations.ssh.interfaces import Shell
 
 DETACHES = 26
 """The first major version whose `docker stack` can be told not to wait."""

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from livchat.errors import CommandFailed, ProviderError
 from livchatd.integrations.ssh.banner import answers
-from livchatd.integrations.ssh.shells import Shell
+from livchatd.integrations.ssh.interfaces import Shell
 from livchatd.jobs.step import Run
 from livchatd.steps.facts import Ledger, make_note
 from livchatd.steps.setup.host_info import listeners

@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, ip_network
 from typing import Any
 
 from livchat.errors import ProviderError
-from livchatd.integrations.ssh.shells import Shell
+from livchatd.integrations.ssh.interfaces import Shell
 
 PACKET = 1_500
 """Bytes of a packet where an interface does not say."""

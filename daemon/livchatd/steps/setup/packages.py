@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from livchat.errors import CommandFailed, ProviderError
-from livchatd.integrations.ssh.shells import Shell
+from livchatd.integrations.ssh.interfaces import Shell
 from livchatd.jobs.step import Retry, Run
 from livchatd.steps.facts import Ledger, make_note
 from livchatd.steps.job_unit import JobUnit, halt_units

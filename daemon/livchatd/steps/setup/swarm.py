@@ -7,7 +7,7 @@ import json
 from typing import Any, ClassVar
 
 from livchat.errors import ProviderError
-from livchatd.integrations.ssh.shells import Shell
+from livchatd.integrations.ssh.interfaces import Shell
 from livchatd.jobs.step import Run
 from livchatd.steps.facts import Ledger, make_note
 from livchatd.steps.setup.network_ranges import Ranges, choose, networks, of_pool
