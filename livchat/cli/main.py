@@ -17,9 +17,9 @@ from livchat.errors import JobCancelled, JobFailed, LivChatError
 START, SERVERS, DAEMON = "Start here", "What runs", "Behind it"
 
 COMMANDS = {
-    "init": ("first", START),
-    "up": ("first", START),
-    "demo": ("first", START),
+    "init": ("quickstart", START),
+    "up": ("quickstart", START),
+    "demo": ("quickstart", START),
     "server": ("servers", SERVERS),
     "app": ("apps", SERVERS),
     "job": ("jobs", SERVERS),
