@@ -16,8 +16,9 @@ LIMIT = 20
 SCALE = 0.001
 SERVERS = 8
 STINGY = (
-    "from livchat_sandbox import hetzner, main\n"
-    f"hetzner.LIMIT = {LIMIT}\n"
+    "from livchat_sandbox import main\n"
+    "from livchat_sandbox.hetzner import app\n"
+    f"app.LIMIT = {LIMIT}\n"
     "main.main()\n"
 )  # fmt: skip
 
