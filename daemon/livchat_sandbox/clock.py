@@ -1,4 +1,4 @@
-"""The sandbox's time: everything that takes time in it takes it here, scaled by one factor."""
+"""The sandbox's clock: wall-clock time, and waits that are scaled by one factor."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ class Clock:
 
     @classmethod
     def from_environment(cls) -> Clock:
-        """The clock that `LIVCHAT_SANDBOX_TIME_SCALE` asks for; a tenth of real time by default."""
+        """Return a clock with the scale of `LIVCHAT_SANDBOX_TIME_SCALE`, or 0.1 where it is unset.
+
+        Raises `ValueError` if the variable holds no number from 0 to 1000.
+        """
         return cls(float(os.environ.get("LIVCHAT_SANDBOX_TIME_SCALE") or 0.1))
 
     def now(self) -> float:
-        """Seconds since 1970, unscaled: a wait of `seconds` ends at `now() + scaled(seconds)`."""
+        """Return seconds since 1970; a wait of simulated seconds ends at `now() + scaled(...)`."""
         return time.time()
 
     def scaled(self, seconds: float) -> float:
-        """How many real seconds these simulated ones take."""
+        """Return the real seconds that these simulated ones take."""
         return seconds * self.scale
 
     async def sleep(self, seconds: float) -> None:

@@ -1,70 +1,65 @@
-"""The sandbox's own API: what exists in it, where its machines are reached, reset and stop."""
+"""The sandbox's own API: what exists in it, where machines are reached, faults, reset and stop."""
 
 from __future__ import annotations
 
 import hmac
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
 from aiohttp import web
 
 from livchat_sandbox.cloud.world import World
-from livchat_sandbox.faults.http import Handler, pause
-from livchat_sandbox.faults.plan import Rule, WrongRule
-from livchat_sandbox.faults.registry import FAULTS
-from livchat_sandbox.net.dead_ports import Doors
-from livchat_sandbox.ssh.faults import CONNECT
+from livchat_sandbox.faults.effects import ConnectEffect
+from livchat_sandbox.faults.http import Handler, slow_answer_delay
+from livchat_sandbox.faults.plan import InvalidRule, Rule
+from livchat_sandbox.faults.registry import CONNECT, FAULTS, SSH
+from livchat_sandbox.net.dead_ports import DeadPorts
 
-KNOWN = [
-    {"service": service, "fault": name, "words": fault.words, "passes": fault.passes}
-    for service, named in FAULTS.items()
-    for name, fault in named.items()
+KNOWN_FAULTS = [
+    {
+        "service": service,
+        "fault": name,
+        "words": fault.description,
+        "passes": fault.transient,
+    }
+    for service, faults in FAULTS.items()
+    for name, fault in faults.items()
 ]
-"""The faults that there are."""
-BORN_WITH = frozenset({"postgres", "template0", "template1"})
-"""The databases that every PostgreSQL server has."""
+"""All faults, as the API shows them."""
+SYSTEM_DATABASES = frozenset({"postgres", "template0", "template1"})
+"""The databases that every PostgreSQL server has from the start."""
 
 
-@dataclass
-class Places:
-    """Where the sandbox listens: the front's port."""
-
-    front: int = 0
-
-
-class Control:
-    """Control of the sandbox, for who has its token."""
+class ControlApi:
+    """Control of the sandbox, for callers who have its token."""
 
     def __init__(
         self,
         world: World,
-        places: Places,
-        doors: Doors,
-        stop: Callable[[], None],
-        renewed: Callable[[], Awaitable[None]],
+        dead_ports: DeadPorts,
+        request_stop: Callable[[], None],
+        write_address: Callable[[], Awaitable[None]],
     ) -> None:
         self._world = world
-        self._places = places
-        self._doors = doors
-        self._stop = stop
-        self._renewed = renewed
+        self._dead_ports = dead_ports
+        self._request_stop = request_stop
+        self._write_address = write_address
 
     def app(self) -> web.Application:
-        """The application to be served."""
-        app = web.Application(middlewares=[self._admit])
+        """Return the application to be served."""
+        app = web.Application(middlewares=[self._check_token])
         app.add_routes(
             [
                 web.get("/control/health", self.health),
                 web.get("/control/status", self.status),
                 web.get("/control/where/{ip}", self.where),
                 web.get("/control/machines/{name}", self.machine),
-                web.post("/control/stock/{type}/{location}/{state:in|out}", self.stock),
-                web.post("/control/tokens/{zone}", self.token),
-                web.delete("/control/tokens/{zone}", self.revoke),
+                web.post("/control/stock/{type}/{location}/{state:in|out}", self.set_stock),
+                web.post("/control/tokens/{zone}", self.create_token),
+                web.delete("/control/tokens/{zone}", self.revoke_tokens),
                 web.get("/control/faults", self.faults),
-                web.put("/control/faults", self.put_faults),
+                web.put("/control/faults", self.set_faults),
                 web.delete("/control/faults", self.clear_faults),
                 web.post("/control/reset", self.reset),
                 web.post("/control/stop", self.stop),
@@ -73,11 +68,11 @@ class Control:
         return app
 
     async def health(self, request: web.Request) -> web.Response:  # noqa: ARG002
-        """That it lives, and which world it is."""
+        """Show that the sandbox runs, and which world it is."""
         return web.json_response({"status": "ok", "world": self._world.state.world})
 
     async def status(self, request: web.Request) -> web.Response:  # noqa: ARG002
-        """All that exists."""
+        """Show all that exists."""
         world, state = self._world, self._world.state
         zones = {zone.id: zone.name for zone in state.zones.values()}
         return web.json_response(
@@ -122,44 +117,44 @@ class Control:
                 "stacks": self._stacks(),
                 "calls": dict(sorted(state.calls.items())),
                 "bill_monthly": f"{world.bill_monthly():.2f}",
-                "currency": world.catalog.currency,
-                "front": f"http://127.0.0.1:{self._places.front}",
+                "currency": world.products.currency,
+                "front": f"http://127.0.0.1:{state.ports['front']}",
                 "time_scale": world.clock.scale,
                 "world": state.world,
             }
         )
 
     async def where(self, request: web.Request) -> web.Response:
-        """Where the machine with this public address is reached from here.
+        """Show where the machine with a public address is reached on loopback.
 
         Until its SSH answers, that is a port where every connection is refused.
         """
         ip = request.match_info["ip"]
-        server = self._world.server_at(ip)
+        server = self._world.server_with_ip(ip)
         if server is None:
-            return _refuse(404, f"no server has the address {ip}")
+            return _error(404, f"no server has the address {ip}")
         return web.json_response(
             {
                 "ssh_host": "127.0.0.1",
-                "ssh_port": await self._ssh_port(server.id) or self._doors.refused,
+                "ssh_port": await self._ssh_port(server.id) or self._dead_ports.refused,
                 "web_host": "127.0.0.1",
-                "web_port": self._places.front,
+                "web_port": self._world.state.ports["front"],
             }
         )
 
     async def machine(self, request: web.Request) -> web.Response:
-        """What is on one server: its units, its packages, and what its Docker holds."""
+        """Show what is on one server: its units, its packages, and what its Docker holds."""
         name = request.match_info["name"]
-        found = (server for server in self._world.state.servers.values() if server.name == name)
-        server = next(found, None)
+        servers = self._world.state.servers.values()
+        server = next((each for each in servers if each.name == name), None)
         machine = self._world.fleet.machine(server.id) if server else None
         if machine is None:
-            return _refuse(404, f"no server is called {name}")
-        stacks, held = machine.stacks(), machine.dump()
-        engine, facts = held["engine"], held["facts"]
+            return _error(404, f"no server is called {name}")
+        stacks, dump = machine.stacks(), machine.dump()
+        engine, facts = dump["engine"], dump["facts"]
         return web.json_response(
             {
-                "units": [{"name": unit["name"], "ended": unit["ended"]} for unit in held["units"]],
+                "units": [{"name": unit["name"], "ended": unit["ended"]} for unit in dump["units"]],
                 "packages": sorted(facts["packages"]),
                 "swap": facts["swap"],
                 "firewall": facts["table"] is not None,
@@ -171,85 +166,99 @@ class Control:
                     name
                     for volume in engine["volumes"].values()
                     for name in (volume["cluster"] or {"databases": ()})["databases"]
-                    if name not in BORN_WITH
+                    if name not in SYSTEM_DATABASES
                 ),
                 "images": sorted(engine["images"]),
                 "stacks": stacks,
             }
         )
 
-    async def stock(self, request: web.Request) -> web.Response:
-        """Sell a type out at a location, or have it there again."""
-        kind = self._world.catalog.server_type(request.match_info["type"])
-        asked = request.match_info["location"]
-        if kind is None or asked not in [place["name"] for place in kind["locations"]]:
-            return _refuse(404, f"no type {request.match_info['type']} is sold at {asked}")
-        self._world.state.stock[f"{kind['name']}@{asked}"] = request.match_info["state"] == "in"
-        self._world.changed()
-        return web.json_response({"server_type": kind["name"], "stock": self._world.state.stock})
+    async def set_stock(self, request: web.Request) -> web.Response:
+        """Sell a server type out at a location, or have it in stock there again."""
+        server_type = self._world.products.server_type(request.match_info["type"])
+        location = request.match_info["location"]
+        if server_type is None or location not in [
+            offer["name"] for offer in server_type["locations"]
+        ]:
+            return _error(404, f"no type {request.match_info['type']} is sold at {location}")
+        stock = self._world.state.stock
+        stock[f"{server_type['name']}@{location}"] = request.match_info["state"] == "in"
+        self._world.mark_dirty()
+        return web.json_response({"server_type": server_type["name"], "stock": stock})
 
-    async def token(self, request: web.Request) -> web.Response:
-        """Make a Cloudflare token that opens one zone, as one does in Cloudflare's dashboard."""
+    async def create_token(self, request: web.Request) -> web.Response:
+        """Create a Cloudflare token that opens one zone, as in Cloudflare's dashboard."""
         state, zone = self._world.state, request.match_info["zone"]
-        if zone not in [one.name for one in state.zones.values()]:
-            return _refuse(404, f"there is no zone {zone}")
-        made = f"sandbox-{uuid.uuid4().hex}"
-        state.zone_tokens[made] = zone
-        self._world.changed()
-        return web.json_response({"zone": zone, "token": made})
+        if zone not in [each.name for each in state.zones.values()]:
+            return _error(404, f"there is no zone {zone}")
+        token = f"sandbox-{uuid.uuid4().hex}"
+        state.zone_tokens[token] = zone
+        self._world.mark_dirty()
+        return web.json_response({"zone": zone, "token": token})
 
-    async def revoke(self, request: web.Request) -> web.Response:
+    async def revoke_tokens(self, request: web.Request) -> web.Response:
         """Revoke all tokens of one zone."""
         state, zone = self._world.state, request.match_info["zone"]
-        gone = [token for token, opens in state.zone_tokens.items() if opens == zone]
-        for token in gone:
+        revoked = [token for token, opens in state.zone_tokens.items() if opens == zone]
+        for token in revoked:
             del state.zone_tokens[token]
-        self._world.changed()
-        return web.json_response({"zone": zone, "revoked": len(gone)})
+        self._world.mark_dirty()
+        return web.json_response({"zone": zone, "revoked": len(revoked)})
 
     async def faults(self, request: web.Request) -> web.Response:  # noqa: ARG002
-        """The faults at work, how often each came, and those that there are."""
-        return web.json_response({"faults": self._world.faults.told(), "known": KNOWN})
+        """Show the rules at work with what each has done, and all faults."""
+        report = self._world.faults.report()
+        return web.json_response({"faults": report, "known": KNOWN_FAULTS})
 
-    async def put_faults(self, request: web.Request) -> web.Response:
-        """Faults from now on, in place of those before."""
+    async def set_faults(self, request: web.Request) -> web.Response:
+        """Replace the rules by those of the body."""
         try:
-            given = await request.json()
-            rules = [Rule.read(each) for each in given["faults"]]
+            data = await request.json()
+            rules = [Rule.from_json(each) for each in data["faults"]]
         except (ValueError, TypeError, KeyError) as error:
-            why = str(error) if isinstance(error, WrongRule) else 'it is no {"faults": [...]}'
-            return _refuse(422, why)
-        self._world.faults.put(rules)
+            why = str(error) if isinstance(error, InvalidRule) else 'it is no {"faults": [...]}'
+            return _error(422, why)
+        self._world.faults.set_rules(rules)
         return await self.faults(request)
 
     async def clear_faults(self, request: web.Request) -> web.Response:  # noqa: ARG002
-        """No faults from now on; what they were and did."""
-        told = self._world.faults.told()
-        self._world.faults.put([])
-        return web.json_response({"faults": told, "known": KNOWN})
+        """Remove all rules; show what they were and did."""
+        report = self._world.faults.report()
+        self._world.faults.set_rules([])
+        return web.json_response({"faults": report, "known": KNOWN_FAULTS})
 
     async def reset(self, request: web.Request) -> web.Response:  # noqa: ARG002
-        """Empty it."""
+        """Empty the account."""
         await self._world.reset()
-        await self._renewed()
+        await self._write_address()
         return web.json_response({"world": self._world.state.world})
 
     async def stop(self, request: web.Request) -> web.Response:  # noqa: ARG002
         """End the sandbox; what exists in it stays on disk."""
-        self._stop()
+        self._request_stop()
         return web.json_response({"status": "stopping"})
 
-    async def _ssh_port(self, number: int) -> int | None:
-        """Where a machine's SSH is dialled now; faults of connecting lead elsewhere."""
-        port = self._world.fleet.port(number)
-        fault = None if port is None else self._world.meet("ssh", CONNECT)
-        if fault == "slow":
-            await pause(self._world.clock)
-        if fault in {None, "slow"}:
-            return port
-        doors = self._doors
-        where = {"refused": doors.refused, "silent": doors.silent, "reset": doors.reset}
-        return where.get(fault) or await self._world.fleet.door(number, fault)
+    async def _ssh_port(self, server_id: int) -> int | None:
+        """Return the port of a machine's SSH, or the port to which a fault diverts; None if off."""
+        port = self._world.fleet.port(server_id)
+        name = None if port is None else self._world.count_and_draw_fault("ssh", CONNECT)
+        effect = None if name is None else SSH[name].effect.on_connect
+        match effect:
+            case None:
+                return port
+            case ConnectEffect.SLOW:
+                await slow_answer_delay(self._world.clock)
+                return port
+            case ConnectEffect.REFUSED:
+                return self._dead_ports.refused
+            case ConnectEffect.SILENT:
+                return self._dead_ports.silent
+            case ConnectEffect.RESET:
+                return self._dead_ports.reset
+            case ConnectEffect.OTHER_HOST_KEY | ConnectEffect.KEY_REJECTED:
+                return await self._world.fleet.faulty_port(server_id, effect)
+            case _:
+                assert_never(effect)
 
     def _stacks(self) -> list[dict[str, Any]]:
         return [
@@ -260,13 +269,13 @@ class Control:
         ]
 
     @web.middleware
-    async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _check_token(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         known = hmac.compare_digest(token.encode(), self._world.state.token.encode())
         if scheme.lower() != "bearer" or not known:
-            return _refuse(401, "this needs the sandbox's token")
+            return _error(401, "this needs the sandbox's token")
         return await handler(request)
 
 
-def _refuse(status: int, message: str) -> web.Response:
+def _error(status: int, message: str) -> web.Response:
     return web.json_response({"error": message}, status=status)

@@ -54,8 +54,8 @@ def check(route: Route, answer: Answer) -> None:
     assert answer.headers["Content-Type"].split(";")[0] == route.media
     if route.status == 202:
         assert answer.headers["Location"] == f"/api/jobs/{answer.json['job_id']}"
-    if route.answer is not None and route.media != EVENTS:
-        same(route.answer, answer.json)
+    if route.response is not None and route.media != EVENTS:
+        same(route.response, answer.json)
 
 
 def same(model: type[BaseModel], told: dict[str, Any]) -> None:
@@ -154,5 +154,5 @@ def test_what_is_not_configured_is_told_with_the_next_command(life: Life, tmp_pa
 
 
 def test_models_of_answers_are_answers() -> None:
-    assert all(issubclass(r.answer, Wire) for r in ROUTES if r.answer is not None)
+    assert all(issubclass(r.response, Wire) for r in ROUTES if r.response is not None)
     assert json.dumps(sorted(BY_NAME))

@@ -11,11 +11,11 @@ import yaml
 
 from livchatd.catalog.base_stacks import portainer_stack, traefik_stack
 from livchatd.catalog.catalog import App, Catalog
-from livchatd.catalog.dependencies import resolve
+from livchatd.catalog.dependencies import deployment_order
 from livchatd.catalog.render import render
-from livchatd.catalog.render_types import Rendered
+from livchatd.catalog.render_types import RenderedStack
 from livchatd.catalog.schema import Definition
-from tests.unit.catalog.sample import sample_order as order
+from tests.unit.catalog.sample import sample_input as order
 
 CATALOG = Catalog.load()
 APPS = CATALOG.apps()
@@ -38,7 +38,7 @@ def accepted(compose: str) -> str:
     return done.stdout
 
 
-def infrastructure() -> dict[str, Rendered]:
+def infrastructure() -> dict[str, RenderedStack]:
     return {
         "traefik by DNS": traefik_stack(CATALOG, "a@b.co", "b.co", "dns", cloudflare_token="t"),
         "traefik by HTTP": traefik_stack(CATALOG, "a@b.co", "b.co", "http"),
@@ -72,7 +72,7 @@ def test_docker_accepts_the_infrastructure(name: str) -> None:
 
 @each_app
 def test_all_that_it_needs_can_be_had(app: App) -> None:
-    assert resolve(CATALOG, [app.id], [])[-1] == app.id
+    assert deployment_order(CATALOG, [app.id], [])[-1] == app.id
 
 
 @each_app

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from livchat.client import Client
+from livchat.client.client import Client
 from livchat.wire.errors import ErrorResponse
 from livchatd.api.http.openapi import document
 from livchatd.api.middleware.auth import Access
@@ -63,7 +63,7 @@ def test_no_route_is_there_twice() -> None:
 
 def test_a_route_cannot_be_made_without_access() -> None:
     with pytest.raises(TypeError):
-        Route("GET", "/x", ROUTES[0].handler, summary="x", answer=None)  # type: ignore[call-arg]
+        Route("GET", "/x", ROUTES[0].handler, summary="x", response=None)  # type: ignore[call-arg]
 
 
 def test_only_the_documents_are_open() -> None:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from livchat.mcp import bridge, inputs
-from livchat.mcp.tools import TOOLS
+from livchat.mcp.tools.registry import TOOLS
 from livchat.wire.base import Request
 from livchat.wire.servers import CreateServer
 
@@ -46,12 +46,12 @@ def test_a_tool_is_described_and_its_schemas_are_plain_objects(tool):
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
 def test_what_destroys_or_costs_asks_first(tool):
     asks = {"criar-servidor", "destruir-servidor", "desinstalar-app", "executar-comando-ssh"}
-    assert (tool.asks is not None) == (tool.name in asks)
-    assert ("confirmar" in tool.takes.model_fields) == (tool.name in asks)
-    assert issubclass(tool.takes, Request)
+    assert (tool.prepare is not None) == (tool.name in asks)
+    assert ("confirmar" in tool.input_model.model_fields) == (tool.name in asks)
+    assert issubclass(tool.input_model, Request)
 
 
 def test_a_server_is_ordered_with_the_fields_of_the_wire():
-    for name, field in inputs.BuyServer.model_fields.items():
+    for name, field in inputs.CreateServerInput.model_fields.items():
         if name not in {"confirmar"}:
             assert field.annotation == CreateServer.model_fields[name].annotation

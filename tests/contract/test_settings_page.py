@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from livchat.errors import Invalid
+from livchat.errors import InvalidRequest
 from livchatd.settings import Settings, read_settings
 
 READ = re.compile(r'environ(?:\.get\(|\.pop\(|\[)\s*"([A-Z_]+)"|\benvironment\.pop\(\s*"([A-Z_]+)"')
@@ -59,7 +59,7 @@ def test_what_cannot_be_used_names_the_key_and_the_file(
 ) -> None:
     path = tmp_path / "settings.json"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(Invalid) as told:
+    with pytest.raises(InvalidRequest) as told:
         read_settings(path)
     assert str(path) in str(told.value)
     assert word in str(told.value)

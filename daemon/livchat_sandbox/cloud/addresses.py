@@ -1,32 +1,35 @@
-"""Public addresses that are never routed: they are handed out in turn, so one comes back late."""
+"""Public addresses that are never routed, handed out in turn, so that one comes back late."""
 
 from __future__ import annotations
 
 from collections.abc import Container
 from ipaddress import IPv4Network, IPv6Network
 
-# Benchmark and documentation networks (RFC 2544, RFC 3849): no packet ever leaves for them.
-IPV4 = IPv4Network("198.18.0.0/15")
-IPV6 = IPv6Network("2001:db8::/32")
+# Networks for benchmarks (RFC 2544) and for documentation (RFC 3849): no packet leaves for them.
+IPV4_RANGE = IPv4Network("198.18.0.0/15")
+IPV6_RANGE = IPv6Network("2001:db8::/32")
 
 
 class OutOfAddresses(Exception):
     """All addresses are taken."""
 
 
-def ipv4(turn: int, taken: Container[str]) -> tuple[str, int]:
-    """The next free address at or after this turn, and the turn after it."""
-    usable = IPV4.num_addresses - 2
+def next_ipv4(position: int, in_use: Container[str]) -> tuple[str, int]:
+    """Return the first free address from a position of the range on, and the position after it.
+
+    Raises `OutOfAddresses` if none is free.
+    """
+    usable = IPV4_RANGE.num_addresses - 2
     for step in range(usable):
-        place = (turn + step) % usable
-        address = str(IPV4[place + 1])
+        index = (position + step) % usable
+        address = str(IPV4_RANGE[index + 1])
         # An address that ends in 0 or 255 looks like a mistake to people, and to some programs.
-        if not address.endswith((".0", ".255")) and address not in taken:
-            return address, place + 1
+        if not address.endswith((".0", ".255")) and address not in in_use:
+            return address, index + 1
     raise OutOfAddresses
 
 
-def ipv6(turn: int) -> tuple[str, int]:
-    """The next /64, and the turn after it."""
-    place = turn % (2**32 - 1) + 1
-    return f"{IPV6[place << 64]}/64", place
+def next_ipv6_network(position: int) -> tuple[str, int]:
+    """Return the /64 network at a position of the range, and the position after it."""
+    index = position % (2**32 - 1) + 1
+    return f"{IPV6_RANGE[index << 64]}/64", index

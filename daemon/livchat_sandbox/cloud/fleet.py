@@ -1,192 +1,115 @@
-"""The machines that run, each with its SSH host. asyncssh is loaded when the first one boots."""
+"""The machines that run, by server id, each with its SSH server."""
 
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from livchat_sandbox.clock import Clock
-from livchat_sandbox.faults.plan import Meet, all_well
+from livchat_sandbox.cloud.machine_factory import MachineFactory
+
+if TYPE_CHECKING:
+    from livchat_sandbox.faults.effects import ConnectEffect
+    from livchat_sandbox.machine.machine import Machine
+    from livchat_sandbox.ssh.server import SshServer
 
 log = logging.getLogger(__name__)
 
-# Hosts started at once after a restart: each makes keys and a listener.
-STARTING = 8
-
-
-class Site(Protocol):
-    """What a machine's proxy answers for one address."""
-
-    status: int
-    content_type: str
-    body: str
-    headers: dict[str, str]
-
-
-class Machine(Protocol):
-    """A simulated computer: what is on its disk and what runs on it."""
-
-    changed: Callable[[], None]
-
-    def dump(self) -> dict[str, Any]:
-        """What it holds, as JSON data."""
-
-    def site(self, host: str, path: str, authorization: str = "") -> Site | None:
-        """What its proxy answers, or None where no router takes the host."""
-
-    def stacks(self) -> list[dict[str, Any]]:
-        """Its stacks: name, services."""
-
-
-class Host(Protocol):
-    """The SSH server of a machine."""
-
-    async def start(self) -> int:
-        """Listen on loopback; the port."""
-
-    async def door(self, fault: str) -> int:
-        """Another port, where it shows another host key or lets nobody in."""
-
-    async def stop(self) -> None:
-        """Close the listener and all connections."""
-
-
-@dataclass(frozen=True)
-class Build:
-    """What a machine is made of. `memory_gb` and `disk_gb` in GB; keys as OpenSSH lines."""
-
-    name: str
-    ip: str
-    image: str
-    architecture: str
-    cores: int
-    memory_gb: float
-    disk_gb: int
-    user_data: str
-    authorized_keys: list[str]
-
-
-class Hardware:
-    """Makes machines and their SSH hosts."""
-
-    def __init__(self, clock: Clock, meet: Meet = all_well) -> None:
-        self._clock = clock
-        self._meet = meet
-
-    async def ready(self) -> None:
-        """Load what machines need, in a thread: half a second of imports."""
-        await asyncio.to_thread(importlib.import_module, "livchat_sandbox.ssh.server")
-
-    def boot(self, build: Build) -> Machine:
-        """A machine fresh from its image."""
-        module = importlib.import_module("livchat_sandbox.machine.machine")
-        machine: Machine = module.Machine.boot(**asdict(build), clock=self._clock)
-        return machine
-
-    def load(self, data: dict[str, Any]) -> Machine:
-        """A machine as it was dumped."""
-        module = importlib.import_module("livchat_sandbox.machine.machine")
-        machine: Machine = module.Machine.load(data, self._clock)
-        return machine
-
-    def host(self, machine: Machine) -> Host:
-        """The SSH host of a machine, not listening yet."""
-        module = importlib.import_module("livchat_sandbox.ssh.server")
-        host: Host = module.SshHost(machine, self._clock, self._meet)
-        return host
+# After a restart of the sandbox: each boot makes keys and a listener.
+MAX_CONCURRENT_BOOTS = 8
 
 
 class Fleet:
-    """Machines by server id. One whose server is off keeps its disk and listens nowhere."""
+    """Machines by server id. The machine of a server that is off keeps its disk.
 
-    def __init__(self, hardware: Hardware, changed: Callable[[int], None]) -> None:
-        self._hardware = hardware
-        self._changed = changed
+    `on_change` is called with a server's id when what is on its disk changed, or the disk is gone.
+    """
+
+    def __init__(self, factory: MachineFactory, on_change: Callable[[int], None]) -> None:
+        self._factory = factory
+        self._on_change = on_change
         self._machines: dict[int, Machine] = {}
-        self._hosts: dict[int, Host] = {}
+        self._ssh_servers: dict[int, SshServer] = {}
         self._ports: dict[int, int] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._gate = asyncio.Semaphore(STARTING)
+        self._boots = asyncio.Semaphore(MAX_CONCURRENT_BOOTS)
 
-    def start(self, number: int, make: Callable[[Hardware], Machine]) -> None:
-        """Switch a machine on, in the background; `make` is called if it has no disk yet."""
-        self._follow(number, self._switch_on(number, make))
+    def power_on(self, server_id: int, make_machine: Callable[[], Machine]) -> None:
+        """Switch a machine on in the background; it is made first if the server has none yet."""
+        self._queue(server_id, self._switch_on(server_id, make_machine))
 
-    def stop(self, number: int) -> None:
-        """Pull a machine's plug, in the background."""
-        self._follow(number, self._switch_off(number))
+    def power_off(self, server_id: int) -> None:
+        """Switch a machine off in the background, without a shutdown."""
+        self._queue(server_id, self._switch_off(server_id))
 
-    def forget(self, number: int) -> None:
-        """Pull the plug and destroy the disk, in the background."""
-        self._follow(number, self._destroy(number))
+    def destroy(self, server_id: int) -> None:
+        """Switch a machine off and destroy its disk, in the background."""
+        self._queue(server_id, self._destroy(server_id))
 
-    def machine(self, number: int) -> Machine | None:
-        """A server's machine, on or off, or None before its first boot."""
-        return self._machines.get(number)
+    def machine(self, server_id: int) -> Machine | None:
+        """Return a server's machine, on or off, or None before its first boot."""
+        return self._machines.get(server_id)
 
-    def port(self, number: int) -> int | None:
-        """Where its SSH listens on 127.0.0.1, or None while it does not."""
-        return self._ports.get(number)
+    def port(self, server_id: int) -> int | None:
+        """Return where a machine's SSH listens on 127.0.0.1, or None while it does not."""
+        return self._ports.get(server_id)
 
-    async def door(self, number: int, fault: str) -> int | None:
-        """Where its SSH listens under a fault of connecting; None while it does not listen."""
-        host = self._hosts.get(number)
-        return None if host is None else await host.door(fault)
+    async def faulty_port(self, server_id: int, effect: ConnectEffect) -> int | None:
+        """Return another port of a machine's SSH, under a fault; None while it does not listen."""
+        ssh_server = self._ssh_servers.get(server_id)
+        return None if ssh_server is None else await ssh_server.listen_with_fault(effect)
 
-    def dump(self, number: int) -> dict[str, Any] | None:
-        """What is on a server's disk, or None if there is none."""
-        machine = self._machines.get(number)
+    def dump(self, server_id: int) -> dict[str, Any] | None:
+        """Return what is on a server's disk as JSON data, or None if it has none."""
+        machine = self._machines.get(server_id)
         return None if machine is None else machine.dump()
 
     async def close(self) -> None:
-        """Stop all hosts, wait until they have, and let go of the machines."""
-        for number in {*self._hosts, *self._tasks}:
-            self.stop(number)
+        """Switch all machines off, wait until they are, and let go of them."""
+        for server_id in {*self._ssh_servers, *self._tasks}:
+            self.power_off(server_id)
         while self._tasks:
             await asyncio.wait(list(self._tasks.values()))
         self._machines.clear()
 
-    def _follow(self, number: int, work: Coroutine[Any, Any, None]) -> None:
-        """Do one thing after the other on the same machine: a plug pulled while it boots counts."""
-        before = self._tasks.get(number)
+    def _queue(self, server_id: int, work: Coroutine[Any, Any, None]) -> None:
+        """Do one thing after the other to a machine, so that it may be stopped while it boots."""
+        before = self._tasks.get(server_id)
         task = asyncio.create_task(_after(before, work))
-        self._tasks[number] = task
+        self._tasks[server_id] = task
 
         def ended(task: asyncio.Task[None]) -> None:
-            if self._tasks.get(number) is task:
-                del self._tasks[number]
+            if self._tasks.get(server_id) is task:
+                del self._tasks[server_id]
             if not task.cancelled() and (error := task.exception()) is not None:
-                log.error("server %s", number, exc_info=error)
+                log.error("server %s", server_id, exc_info=error)
 
         task.add_done_callback(ended)
 
-    async def _switch_on(self, number: int, make: Callable[[Hardware], Machine]) -> None:
-        async with self._gate:
-            await self._hardware.ready()
-            if number in self._hosts:
+    async def _switch_on(self, server_id: int, make_machine: Callable[[], Machine]) -> None:
+        async with self._boots:
+            await self._factory.prepare()
+            if server_id in self._ssh_servers:
                 return
-            if number not in self._machines:
-                self._machines[number] = machine = make(self._hardware)
-                machine.changed = lambda: self._changed(number)
-                self._changed(number)
-            host = self._hardware.host(self._machines[number])
-            self._ports[number] = await host.start()
-            self._hosts[number] = host
+            if server_id not in self._machines:
+                self._machines[server_id] = machine = make_machine()
+                machine.on_change = lambda: self._on_change(server_id)
+                self._on_change(server_id)
+            ssh_server = self._factory.ssh_server(self._machines[server_id])
+            self._ports[server_id] = await ssh_server.start()
+            self._ssh_servers[server_id] = ssh_server
 
-    async def _switch_off(self, number: int) -> None:
-        self._ports.pop(number, None)
-        host = self._hosts.pop(number, None)
-        if host is not None:
-            await host.stop()
+    async def _switch_off(self, server_id: int) -> None:
+        self._ports.pop(server_id, None)
+        ssh_server = self._ssh_servers.pop(server_id, None)
+        if ssh_server is not None:
+            await ssh_server.stop()
 
-    async def _destroy(self, number: int) -> None:
-        await self._switch_off(number)
-        if self._machines.pop(number, None) is not None:
-            self._changed(number)
+    async def _destroy(self, server_id: int) -> None:
+        await self._switch_off(server_id)
+        if self._machines.pop(server_id, None) is not None:
+            self._on_change(server_id)
 
 
 async def _after(before: asyncio.Task[None] | None, work: Coroutine[Any, Any, None]) -> None:

@@ -1,6 +1,6 @@
-"""What can be bought in the sandbox: types, places, images and prices, from products.json.
+"""What can be bought in the sandbox: server types, locations, images, prices; from products.json.
 
-Prices are decimal text with ten places, as Hetzner sends them. Made once, shared by all answers.
+Prices are decimal text with ten places, as Hetzner sends them. All data is made once and shared.
 """
 
 from __future__ import annotations
@@ -11,53 +11,59 @@ from decimal import Decimal
 from importlib import resources
 from typing import Any
 
-Data = dict[str, Any]
+Json = dict[str, Any]
 
 
-class Catalog:
-    """The types, places, images and prices, each in the form in which Hetzner's API gives it."""
+class Products:
+    """Server types, locations, images and prices, each in the form of Hetzner's API."""
 
-    def __init__(self, facts: Mapping[str, Any]) -> None:
-        self.currency: str = facts["currency"]
-        self.vat_rate = Decimal(facts["vat_rate"])
-        self.locations: list[Data] = list(facts["locations"])
-        self._extras: Mapping[str, str] = facts["extras"]
-        self._address_prices: Mapping[str, Mapping[str, str]] = facts["primary_ip"]
-        places = {place["name"]: place for place in self.locations}
-        self.server_types = [self._server_type(entry, places) for entry in facts["server_types"]]
-        self.images = [_image(entry) for entry in facts["images"]]
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.currency: str = data["currency"]
+        self.vat_rate = Decimal(data["vat_rate"])
+        self.locations: list[Json] = list(data["locations"])
+        self._extras: Mapping[str, str] = data["extras"]
+        self._address_prices: Mapping[str, Mapping[str, str]] = data["primary_ip"]
+        locations = {each["name"]: each for each in self.locations}
+        self.server_types = [self._server_type(entry, locations) for entry in data["server_types"]]
+        self.images = [_image(entry) for entry in data["images"]]
 
     @classmethod
-    def load(cls) -> Catalog:
-        """The catalogue that comes with the sandbox."""
+    def load(cls) -> Products:
+        """Return the products that come with the sandbox."""
         text = resources.files("livchat_sandbox.cloud").joinpath("products.json").read_text("utf-8")
         return cls(json.loads(text))
 
-    def location(self, asked: object) -> Data | None:
-        """A place by name or id."""
-        return _find(self.locations, asked)
+    def location(self, name_or_id: object) -> Json | None:
+        """Return a location by name or id, or None."""
+        return _find(self.locations, name_or_id)
 
-    def server_type(self, asked: object) -> Data | None:
-        """A server type by name or id."""
-        return _find(self.server_types, asked)
+    def server_type(self, name_or_id: object) -> Json | None:
+        """Return a server type by name or id, or None."""
+        return _find(self.server_types, name_or_id)
 
-    def image(self, asked: object, architecture: str | None = None) -> Data | None:
-        """An image by id, or by name for an architecture."""
-        same = [i for i in self.images if architecture is None or i["architecture"] == architecture]
-        return _find(same, asked) or _find(self.images, asked)
+    def image(self, name_or_id: object, architecture: str | None = None) -> Json | None:
+        """Return an image by id, or by name for an architecture if that has one; or None."""
+        matching = [
+            image
+            for image in self.images
+            if architecture is None or image["architecture"] == architecture
+        ]
+        return _find(matching, name_or_id) or _find(self.images, name_or_id)
 
-    def monthly(self, server_type: str, location: str) -> Decimal:
-        """The gross price of a server a month, without its address."""
-        kind = self.server_type(server_type) or {"prices": []}
-        prices = [p["price_monthly"] for p in kind["prices"] if p["location"] == location]
+    def server_price_monthly(self, server_type: str, location: str) -> Decimal:
+        """Return a server's gross price a month, without its address; 0 if it is not sold there."""
+        found = self.server_type(server_type) or {"prices": []}
+        prices = [
+            price["price_monthly"] for price in found["prices"] if price["location"] == location
+        ]
         return Decimal(prices[0]["gross"]) if prices else Decimal(0)
 
-    def address_monthly(self, kind: str) -> Decimal:
-        """The gross price of an address a month; `kind` is ipv4 or ipv6."""
+    def address_price_monthly(self, kind: str) -> Decimal:
+        """Return the gross price of an address a month; `kind` is ipv4 or ipv6."""
         return Decimal(self._price(self._address_prices[kind]["monthly_net"])["gross"])
 
-    def pricing(self) -> Data:
-        """What `GET /pricing` answers."""
+    def pricing(self) -> Json:
+        """Return the body of `GET /pricing`."""
         return {
             "currency": self.currency,
             "vat_rate": f"{self.vat_rate:.10f}",
@@ -87,27 +93,27 @@ class Catalog:
             ],
             "server_backup": {"percentage": f"{Decimal(self._extras['backup_percentage']):.10f}"},
             "server_types": [
-                {"id": kind["id"], "name": kind["name"], "prices": kind["prices"]}
-                for kind in self.server_types
+                {"id": each["id"], "name": each["name"], "prices": each["prices"]}
+                for each in self.server_types
             ],
             "load_balancer_types": [],
         }
 
-    def _everywhere(self, price: Data) -> list[Data]:
-        return [{"location": place["name"], **price} for place in self.locations]
+    def _everywhere(self, price: Json) -> list[Json]:
+        return [{"location": location["name"], **price} for location in self.locations]
 
-    def _extra(self, name: str) -> Data:
+    def _extra(self, name: str) -> Json:
         return self._price(self._extras[name])
 
-    def _price(self, net: str) -> Data:
+    def _price(self, net: str) -> Json:
         amount = Decimal(net)
         return {"net": f"{amount:.10f}", "gross": f"{amount * (1 + self.vat_rate / 100):.10f}"}
 
-    def _server_type(self, entry: Data, places: Mapping[str, Data]) -> Data:
+    def _server_type(self, entry: Json, locations: Mapping[str, Json]) -> Json:
         deprecation = entry.get("deprecation")
-        facts = ("id", "name", "description", "category", "cores", "memory", "disk", "cpu_type")
+        copied = ("id", "name", "description", "category", "cores", "memory", "disk", "cpu_type")
         return {
-            **{fact: entry[fact] for fact in facts},
+            **{name: entry[name] for name in copied},
             "storage_type": "local",
             "architecture": entry["architecture"],
             "deprecated": deprecation is not None,
@@ -115,7 +121,7 @@ class Catalog:
             "prices": [self._offer(offer) for offer in entry["locations"]],
             "locations": [
                 {
-                    "id": places[offer["name"]]["id"],
+                    "id": locations[offer["name"]]["id"],
                     "name": offer["name"],
                     "deprecation": deprecation,
                     "available": offer["available"],
@@ -125,7 +131,7 @@ class Catalog:
             ],
         }
 
-    def _offer(self, offer: Data) -> Data:
+    def _offer(self, offer: Json) -> Json:
         traffic = "traffic_tb_sin" if offer["name"] == "sin" else "traffic_tb"
         return {
             "location": offer["name"],
@@ -136,7 +142,7 @@ class Catalog:
         }
 
 
-def _image(entry: Data) -> Data:
+def _image(entry: Json) -> Json:
     deprecation = entry.get("deprecation")
     return {
         **{key: value for key, value in entry.items() if key != "deprecation"},
@@ -153,8 +159,8 @@ def _image(entry: Data) -> Data:
     }
 
 
-def _find(entries: Iterable[Data], asked: object) -> Data | None:
+def _find(entries: Iterable[Json], name_or_id: object) -> Json | None:
     for entry in entries:
-        if entry["name"] == asked or str(entry["id"]) == str(asked):
+        if entry["name"] == name_or_id or str(entry["id"]) == str(name_or_id):
             return entry
     return None

@@ -1,4 +1,4 @@
-"""Cloudflare's filters: what a query picks of zones and records."""
+"""Cloudflare's filters: which zones and DNS records a query picks."""
 
 from __future__ import annotations
 
@@ -6,29 +6,32 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from livchat_sandbox.cloudflare.views import ACCOUNT
-from livchat_sandbox.storage.state import Record, Zone
+from livchat_sandbox.storage.state import DnsRecord, DnsZone
 
 Row = TypeVar("Row")
 
 
-def picks_zone(query: Mapping[str, str]) -> Callable[[Zone], bool]:
-    """The query's test of a zone: name, status, account."""
-    tests: list[Callable[[Zone], bool]] = []
+def zone_filter(query: Mapping[str, str]) -> Callable[[DnsZone], bool]:
+    """Return the query's test of a zone by name, status and account."""
+    tests: list[Callable[[DnsZone], bool]] = []
     if "name" in query:
-        tests.append(lambda zone: _operator(query["name"].lower(), zone.name))
+        tests.append(lambda zone: _name_matches(query["name"].lower(), zone.name))
     if "status" in query:
         tests.append(lambda zone: query["status"] == zone.status)
     if "account.id" in query:
         tests.append(lambda _: query["account.id"] == ACCOUNT["id"])
-    return _joined(query, tests)
+    return _combined(query, tests)
 
 
-def picks_record(query: Mapping[str, str]) -> Callable[[Record], bool]:
-    """The query's test of a record; all its filters must hold, or any with `match=any`."""
-    tests: list[Callable[[Record], bool]] = [
-        _on(field, test)
+def record_filter(query: Mapping[str, str]) -> Callable[[DnsRecord], bool]:
+    """Return the query's test of a record.
+
+    A record passes if it meets all filters, or any of them with `match=any`.
+    """
+    tests: list[Callable[[DnsRecord], bool]] = [
+        _of_field(field, test)
         for field in ("name", "content", "comment")
-        for test in _filters(query, field)
+        for test in _text_filters(query, field)
     ]
     if "type" in query:
         tests.append(lambda record: query["type"] == record.type)
@@ -38,13 +41,14 @@ def picks_record(query: Mapping[str, str]) -> Callable[[Record], bool]:
     if "search" in query:
         wanted = query["search"].lower()
         tests.append(lambda record: wanted in f"{record.name} {record.content} {record.comment}")
-    return _joined(query, tests)
+    return _combined(query, tests)
 
 
-def _operator(wanted: str, name: str) -> bool:
-    operator, colon, value = wanted.partition(":")
+def _name_matches(pattern: str, name: str) -> bool:
+    """Whether a zone's name matches `example.com` or `contains:exam`."""
+    operator, colon, value = pattern.partition(":")
     if not colon:
-        return name == wanted
+        return name == pattern
     return {
         "equal": name == value,
         "not_equal": name != value,
@@ -54,16 +58,18 @@ def _operator(wanted: str, name: str) -> bool:
     }.get(operator, False)
 
 
-def _joined(query: Mapping[str, str], tests: list[Callable[[Row], bool]]) -> Callable[[Row], bool]:
+def _combined(
+    query: Mapping[str, str], tests: list[Callable[[Row], bool]]
+) -> Callable[[Row], bool]:
     if tests and query.get("match") == "any":
         return lambda row: any(test(row) for test in tests)
     return lambda row: all(test(row) for test in tests)
 
 
-def _filters(query: Mapping[str, str], field: str) -> list[Callable[[str | None], bool]]:
-    # Exact, contains and so on; case does not count.
+def _text_filters(query: Mapping[str, str], field: str) -> list[Callable[[str | None], bool]]:
+    """Return the tests of a field's text, whose case does not count."""
     return [
-        _filter(operator, query[name].lower())
+        _text_filter(operator, query[name].lower())
         for operator in (
             "",
             ".exact",
@@ -77,7 +83,7 @@ def _filters(query: Mapping[str, str], field: str) -> list[Callable[[str | None]
     ]
 
 
-def _filter(operator: str, wanted: str) -> Callable[[str | None], bool]:
+def _text_filter(operator: str, wanted: str) -> Callable[[str | None], bool]:
     tests: dict[str, Callable[[str], bool]] = {
         ".contains": lambda text: wanted in text,
         ".startswith": lambda text: text.startswith(wanted),
@@ -89,5 +95,5 @@ def _filter(operator: str, wanted: str) -> Callable[[str | None], bool]:
     return lambda value: test((value or "").lower())
 
 
-def _on(field: str, test: Callable[[str | None], bool]) -> Callable[[Record], bool]:
+def _of_field(field: str, test: Callable[[str | None], bool]) -> Callable[[DnsRecord], bool]:
     return lambda record: test(getattr(record, field))

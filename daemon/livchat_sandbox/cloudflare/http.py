@@ -1,4 +1,4 @@
-"""How Cloudflare's API speaks: envelopes, errors, filters, pages."""
+"""The form of Cloudflare's API: envelopes, errors, bodies, pages."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 Row = TypeVar("Row")
-Data = dict[str, Any]
+Json = dict[str, Any]
+
+RATE_LIMIT_WINDOW = 300
+"""Seconds for which calls are counted, and for which a caller over the limit is refused."""
 
 
-class Refused(Exception):
-    """A request that is answered with an error; `cause` stands in its error chain."""
+class ApiError(Exception):
+    """A request is answered with an error; `cause` (code, message) stands in its error chain."""
 
     def __init__(
         self, status: int, code: int, message: str, cause: tuple[int, str] | None = None
@@ -24,40 +27,47 @@ class Refused(Exception):
         self.code = code
         self.cause = cause
 
-    def answer(self) -> web.Response:
-        """The error as it is sent."""
-        error: Data = {"code": self.code, "message": str(self)}
+    def response(self) -> web.Response:
+        """Return the error as it is sent."""
+        error: Json = {"code": self.code, "message": str(self)}
         if self.cause is not None:
             error["error_chain"] = [{"code": self.cause[0], "message": self.cause[1]}]
-        return _send(
-            {"success": False, "errors": [error], "messages": [], "result": None}, self.status
-        )
+        body = {"success": False, "errors": [error], "messages": [], "result": None}
+        return _encode(body, self.status)
 
 
-def no_route(path: str) -> Refused:
-    """404: what the path names is not there."""
+def not_found(path: str) -> ApiError:
+    """Return a 404 for a path that names nothing."""
     message = f"Could not route to {path}, perhaps your object identifier is invalid?"
-    return Refused(404, 7003, message, (7000, "No route for that URI"))
+    return ApiError(404, 7003, message, (7000, "No route for that URI"))
 
 
-def bad_record(code: int, why: str) -> Refused:
-    """400: a record that cannot be."""
-    return Refused(400, 1004, "DNS Validation Error", (code, why))
+def invalid_record(code: int, why: str) -> ApiError:
+    """Return a 400 for a record with an impossible value."""
+    return ApiError(400, 1004, "DNS Validation Error", (code, why))
 
 
-def reply(result: object, info: Data | None = None) -> web.Response:
-    """An answer in its envelope."""
-    data = {"success": True, "errors": [], "messages": [], "result": result}
-    return _send(data if info is None else {**data, "result_info": info}, 200)
+def rate_limited() -> ApiError:
+    """Return a 429 for a caller over the limit."""
+    return ApiError(429, 971, "Please wait and consider throttling your request speed")
 
 
-def page(
-    request: web.Request, rows: list[Row], view: Callable[[Row], Data], sizes: tuple[int, int, int]
+def json_response(result: object, info: Json | None = None) -> web.Response:
+    """Return an answer in its envelope; `info` says where a page stands."""
+    body = {"success": True, "errors": [], "messages": [], "result": result}
+    return _encode(body if info is None else {**body, "result_info": info}, 200)
+
+
+def page_response(
+    request: web.Request, rows: list[Row], view: Callable[[Row], Json], sizes: tuple[int, int, int]
 ) -> web.Response:
-    """One page of rows; past the last an empty one. `sizes`: default, least and most."""
-    default, least, most = sizes
-    number = max(1, _whole(request, "page", 1))
-    size = min(most, max(least, _whole(request, "per_page", default)))
+    """Return one page of rows, an empty one past the last.
+
+    `sizes` are the default, the smallest and the largest number of rows on a page.
+    """
+    default, smallest, largest = sizes
+    number = max(1, _int_parameter(request, "page", 1))
+    size = min(largest, max(smallest, _int_parameter(request, "per_page", default)))
     shown = rows[(number - 1) * size : number * size]
     info = {
         "page": number,
@@ -66,30 +76,30 @@ def page(
         "total_count": len(rows),
         "total_pages": -(-len(rows) // size),
     }
-    return reply([view(row) for row in shown], info)
+    return json_response([view(row) for row in shown], info)
 
 
-async def body(request: web.Request) -> Data:
-    """The body's fields."""
+async def read_body(request: web.Request) -> Json:
+    """Return the fields of a request's body; raise a 400 if it is no JSON object."""
     try:
         data = json.loads(await request.read())
     except ValueError:
-        raise Refused(400, 9207, "Failed to parse the request body as JSON") from None
+        raise ApiError(400, 9207, "Failed to parse the request body as JSON") from None
     if not isinstance(data, dict):
-        raise Refused(400, 9207, "Request body is invalid")
+        raise ApiError(400, 9207, "Request body is invalid")
     return data
 
 
-def stamp(moment: float) -> str:
-    """A time as Cloudflare writes it."""
+def timestamp(moment: float) -> str:
+    """Return a moment in seconds since 1970 as Cloudflare writes it (RFC 3339, UTC)."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
-def _whole(request: web.Request, name: str, default: int) -> int:
-    given = request.query.get(name, "")
-    return int(given) if given.isdecimal() and len(given) < 9 else default
+def _int_parameter(request: web.Request, name: str, default: int) -> int:
+    value = request.query.get(name, "")
+    return int(value) if value.isdecimal() and len(value) < 9 else default
 
 
-def _send(data: Data, status: int) -> web.Response:
-    raw = json.dumps(data, separators=(",", ":")).encode()
-    return web.Response(body=raw, status=status, content_type="application/json")
+def _encode(data: Json, status: int) -> web.Response:
+    body = json.dumps(data, separators=(",", ":")).encode()
+    return web.Response(body=body, status=status, content_type="application/json")

@@ -1,23 +1,19 @@
-"""Zones and records in the form in which Cloudflare's API shows them."""
+"""Zones and DNS records in the form in which Cloudflare's API shows them."""
 
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
-from livchat_sandbox.cloudflare.http import stamp
+from livchat_sandbox.cloudflare.http import Json, timestamp
 from livchat_sandbox.cloudflare.records import PROXIABLE
-from livchat_sandbox.storage.state import Record, Zone
-
-Data = dict[str, Any]
+from livchat_sandbox.storage.state import NAME_SERVERS, DnsRecord, DnsZone
 
 ACCOUNT = {"id": uuid.uuid5(uuid.NAMESPACE_DNS, "livchat.localhost").hex, "name": "LivChat sandbox"}
-NAME_SERVERS = ["ada.ns.sandbox.invalid", "bob.ns.sandbox.invalid"]
 
 
-def zone_view(zone: Zone) -> Data:
-    """A zone."""
-    since = stamp(zone.created)
+def zone_view(zone: DnsZone) -> Json:
+    """Return a zone."""
+    since = timestamp(zone.created)
     return {
         "id": zone.id,
         "name": zone.name,
@@ -41,8 +37,8 @@ def zone_view(zone: Zone) -> Data:
     }
 
 
-def record_view(record: Record) -> Data:
-    """A DNS record."""
+def record_view(record: DnsRecord) -> Json:
+    """Return a DNS record."""
     optional = {"priority": record.priority, "data": record.data}
     return {
         "id": record.id,
@@ -56,7 +52,7 @@ def record_view(record: Record) -> Data:
         "meta": {},
         "comment": record.comment,
         "tags": record.tags,
-        "created_on": stamp(record.created),
-        "modified_on": stamp(record.modified),
+        "created_on": timestamp(record.created),
+        "modified_on": timestamp(record.modified),
         **{name: value for name, value in optional.items() if value is not None},
     }

@@ -1,1 +1,1 @@
-"""The commands of docs/remote-commands.md, answered."""
+"""The commands of docs/remote-commands.md, run on a simulated machine."""

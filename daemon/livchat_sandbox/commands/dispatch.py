@@ -1,4 +1,4 @@
-"""The commands that a simulated machine answers: the list of docs/remote-commands.md, no more."""
+"""Runs the commands of docs/remote-commands.md, and no others, on a simulated machine."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from livchat_sandbox.commands import (
     system,
     systemd,
 )
-from livchat_sandbox.commands.result import Answer, NotSimulated
+from livchat_sandbox.commands.result import CommandResult, NotSimulated
 from livchat_sandbox.machine.machine import Machine
-from livchat_sandbox.machine.packages import docker_command
+from livchat_sandbox.machine.packages import has_docker_command
 
-Program = Callable[[Machine, list[str], str], Answer]
+Program = Callable[[Machine, list[str], str], CommandResult]
 
-_UNQUOTED = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.|[;|&$()><`*?\[~#\n]""", re.DOTALL)
-_TWO_WORDS: dict[tuple[str, str], Program] = {
+_SHELL_SYNTAX = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.|[;|&$()><`*?\[~#\n]""", re.DOTALL)
+_SUBCOMMANDS: dict[tuple[str, str], Program] = {
     ("docker", "stack"): docker_stack.stack,
     ("docker", "service"): docker_stack.service,
     ("docker", "ps"): docker_stack.containers,
     ("docker", "inspect"): docker_stack.inspect,
-    ("docker", "exec"): docker_stack.execute,
+    ("docker", "exec"): docker_stack.exec_psql,
 }
 _PROGRAMS: dict[str, Program] = {
     **system.PROGRAMS,
@@ -38,9 +38,12 @@ _PROGRAMS: dict[str, Program] = {
 }
 
 
-def words(line: str) -> list[str]:
-    """The words of a command line; `NotSimulated` if a shell would do more than split it."""
-    for token in _UNQUOTED.finditer(line):
+def split_line(line: str) -> list[str]:
+    """Return the words of a command line.
+
+    Raises `NotSimulated` if a shell would do more than split it.
+    """
+    for token in _SHELL_SYNTAX.finditer(line):
         text = token[0]
         if text[0] == '"' and re.search(r"(?<!\\)[$`]", text):
             raise NotSimulated(f"shell syntax in {text}")
@@ -53,51 +56,53 @@ def words(line: str) -> list[str]:
 
 
 def reads_input(line: str) -> bool:
-    """Whether a command reads its standard input, which is to be waited for then."""
+    """Whether a command reads its standard input, so that it runs only once that has ended."""
     try:
-        given = words(line)
+        argv = split_line(line)
     except NotSimulated:
         return False
-    if given[:1] == ["install"]:
-        return "/dev/stdin" in given
-    if given[:1] == ["systemd-run"]:
-        return "--pipe" in given
-    return given[:1] == ["docker"] and ("-" in given or "-i" in given)
+    if argv[:1] == ["install"]:
+        return "/dev/stdin" in argv
+    if argv[:1] == ["systemd-run"]:
+        return "--pipe" in argv
+    return argv[:1] == ["docker"] and ("-" in argv or "-i" in argv)
 
 
-def answer(machine: Machine, line: str, stdin: bytes = b"") -> Answer:
-    """Answer one command line. It has happened by then; `seconds` is what it takes to answer.
+def execute(machine: Machine, line: str, stdin: bytes = b"") -> CommandResult:
+    """Run a command line, and return its result; what it changes is changed when this returns.
 
-    What is outside the list ends with 127, as a program that is not there.
+    A command that is not simulated ends with 127, as a program that is not installed.
     """
-    machine.settle()
+    machine.advance_to_now()
     try:
-        given = words(line)
-        found = run(machine, given, stdin.decode(errors="surrogateescape"))
-    except NotSimulated as refusal:
-        return Answer(stderr=f"sandbox: not simulated: {refusal}: {line}\n", code=127)
-    if found.changed:
-        machine.changed()
-    return found
+        argv = split_line(line)
+        result = run_program(machine, argv, stdin.decode(errors="surrogateescape"))
+    except NotSimulated as error:
+        stderr = f"sandbox: not simulated: {error}: {line}\n"
+        return CommandResult(stderr=stderr, exit_status=127)
+    if result.changed:
+        machine.on_change()
+    return result
 
 
-def run(machine: Machine, given: list[str], stdin: str = "") -> Answer:
-    """Answer a command that is split into words; `NotSimulated` outside the list."""
-    if not given:
-        return Answer()
-    program, rest = given[0], given[1:]
-    if program == "systemd-run" and "--pipe" in rest:
-        return script.piped(machine, rest, stdin, words, _at_once)
+def run_program(machine: Machine, argv: list[str], stdin: str = "") -> CommandResult:
+    """Run a command that is split into words; raise `NotSimulated` if it is not simulated."""
+    if not argv:
+        return CommandResult()
+    program, args = argv[0], argv[1:]
+    if program == "systemd-run" and "--pipe" in args:
+        return script.run_piped(machine, args, stdin, split_line, _run_without_stdin)
     if program == "systemd-run":
-        return systemd.systemd_run(machine, rest, _at_once)
-    missing = program == "docker" and not docker_command(
+        return systemd.systemd_run(machine, args, _run_without_stdin)
+    missing = program == "docker" and not has_docker_command(
         machine.facts.image, machine.facts.packages
     )
     if missing or program not in _PROGRAMS:
-        return Answer(stderr=f"bash: line 1: {program}: command not found\n", code=127)
-    special = _TWO_WORDS.get((program, rest[0])) if rest else None
-    return (special or _PROGRAMS[program])(machine, rest, stdin)
+        stderr = f"bash: line 1: {program}: command not found\n"
+        return CommandResult(stderr=stderr, exit_status=127)
+    subcommand = _SUBCOMMANDS.get((program, args[0])) if args else None
+    return (subcommand or _PROGRAMS[program])(machine, args, stdin)
 
 
-def _at_once(machine: Machine, given: list[str]) -> Answer:
-    return run(machine, given)
+def _run_without_stdin(machine: Machine, argv: list[str]) -> CommandResult:
+    return run_program(machine, argv)

@@ -1,4 +1,4 @@
-"""docker on a simulated machine: the engine, the swarm, networks, secrets, volumes and images."""
+"""docker on a simulated machine: engine, swarm, node, networks, secrets, volumes, images."""
 
 from __future__ import annotations
 
@@ -6,33 +6,29 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from livchat_sandbox.commands.result import Answer, NotSimulated, done, exactly, fail
-from livchat_sandbox.commands.systemd import NO_DAEMON
+from livchat_sandbox.commands.result import CommandResult, NotSimulated, failure, matches, success
+from livchat_sandbox.commands.systemd import NO_DOCKER_DAEMON
 from livchat_sandbox.docker import api_views
-from livchat_sandbox.docker.state import EngineError, digest
-from livchat_sandbox.docker.time_text import stamp
+from livchat_sandbox.docker.state import EngineError, hex_id
+from livchat_sandbox.docker.time_text import timestamp
 from livchat_sandbox.machine.machine import Machine
 
-_INIT = [
-    "--advertise-addr",
-    "*",
-    "--default-addr-pool",
-    "*",
-    "--default-addr-pool-mask-length",
-    "*",
-]
-_NETWORK = [
+_SWARM_INIT = [
+    "--advertise-addr", "*",
+    "--default-addr-pool", "*",
+    "--default-addr-pool-mask-length", "*",
+]  # fmt: skip
+_NETWORK_CREATE = [
     "--driver", "overlay", "--attachable", "--subnet", "*",
     "--opt", "*", "*",
 ]  # fmt: skip
-_OF_STACK = "label=com.docker.stack.namespace="
+STACK_FILTER = "label=com.docker.stack.namespace="
 _MTU = "com.docker.network.driver.mtu="
-_STACK = "label=com.docker.stack.namespace="
 
 
-def docker(machine: Machine, given: list[str], stdin: str) -> Answer:
-    """Answer `docker ...`; Portainer's and the stacks' part is in commands_stack."""
-    subjects: dict[str, Callable[[Machine, list[str], str], Answer]] = {
+def docker(machine: Machine, args: list[str], stdin: str) -> CommandResult:
+    """Run `docker ...`, but for stacks, services and containers, which are in docker_stack.py."""
+    subjects: dict[str, Callable[[Machine, list[str], str], CommandResult]] = {
         "version": _version,
         "info": _info,
         "swarm": _swarm,
@@ -42,122 +38,127 @@ def docker(machine: Machine, given: list[str], stdin: str) -> Answer:
         "volume": _volume,
         "image": _image,
     }
-    if not given or given[0] not in subjects:
-        raise NotSimulated(f"docker {' '.join(given[:1])}".strip())
-    if not machine.engine.held.active:
-        return fail(NO_DAEMON)
+    if not args or args[0] not in subjects:
+        raise NotSimulated(f"docker {' '.join(args[:1])}".strip())
+    if not machine.engine.state.active:
+        return failure(NO_DOCKER_DAEMON)
     try:
-        return subjects[given[0]](machine, given[1:], stdin)
-    except EngineError as refusal:
-        return fail(f"Error response from daemon: {refusal}")
+        return subjects[args[0]](machine, args[1:], stdin)
+    except EngineError as error:
+        return failure(f"Error response from daemon: {error}")
 
 
-def printed(*objects: dict[str, Any]) -> str:
-    """What `docker ... inspect` prints."""
+def inspect_output(*objects: dict[str, Any]) -> str:
+    """Return what `docker ... inspect` prints."""
     return json.dumps(list(objects), indent=4) + "\n"
 
 
-def lines(objects: list[dict[str, Any]]) -> str:
-    """What `--format {{json .}}` prints: an object a line."""
+def json_lines(objects: list[dict[str, Any]]) -> str:
+    """Return what `--format {{json .}}` prints: one object a line."""
     return "".join(json.dumps(each) + "\n" for each in objects)
 
 
-def _version(machine: Machine, given: list[str], _stdin: str) -> Answer:
-    if given != ["--format", "{{.Server.Version}}"]:
+def _version(machine: Machine, args: list[str], _stdin: str) -> CommandResult:
+    if args != ["--format", "{{.Server.Version}}"]:
         raise NotSimulated("docker version")
-    return Answer(f"{machine.engine.held.version}\n")
+    return CommandResult(f"{machine.engine.state.version}\n")
 
 
-def _info(machine: Machine, given: list[str], _stdin: str) -> Answer:
-    if given != ["--format", "{{json .Swarm}}"]:
+def _info(machine: Machine, args: list[str], _stdin: str) -> CommandResult:
+    if args != ["--format", "{{json .Swarm}}"]:
         raise NotSimulated("docker info")
-    return Answer(json.dumps(api_views.swarm(machine.engine.held)) + "\n")
+    return CommandResult(json.dumps(api_views.swarm_view(machine.engine.state)) + "\n")
 
 
-def _swarm(machine: Machine, given: list[str], _stdin: str) -> Answer:
-    if exactly(given, "init", *_INIT):
-        node = machine.engine.swarm_init(given[2], given[4], int(given[6]))
-        return done(f"Swarm initialized: current node ({node}) is now a manager.\n", seconds=1.5)
-    if given == ["leave", "--force"]:
+def _swarm(machine: Machine, args: list[str], _stdin: str) -> CommandResult:
+    if matches(args, "init", *_SWARM_INIT):
+        node = machine.engine.swarm_init(args[2], args[4], int(args[6]))
+        return success(f"Swarm initialized: current node ({node}) is now a manager.\n", seconds=1.5)
+    if args == ["leave", "--force"]:
         machine.engine.swarm_leave()
-        return done("Node left the swarm.\n", seconds=1.0)
+        return success("Node left the swarm.\n", seconds=1.0)
     raise NotSimulated("docker swarm")
 
 
-def _node(machine: Machine, given: list[str], _stdin: str) -> Answer:
-    held = machine.engine.held
-    if given == ["inspect", "self"]:
-        if held.swarm is None:
-            return Answer("[]\n", f"Error response from daemon: {_no_manager(machine)}\n", 1)
-        return Answer(
-            printed(api_views.node(held, held.swarm, machine.facts.cores, machine.memory))
-        )
-    if exactly(given, "update", "--label-add", "*", "*"):
-        machine.engine.manager()
+def _node(machine: Machine, args: list[str], _stdin: str) -> CommandResult:
+    state = machine.engine.state
+    if args == ["inspect", "self"]:
+        if state.swarm is None:
+            return CommandResult(
+                "[]\n", f"Error response from daemon: {_manager_error(machine)}\n", 1
+            )
+        view = api_views.node_view(state, state.swarm, machine.facts.cores, machine.memory)
+        return CommandResult(inspect_output(view))
+    if matches(args, "update", "--label-add", "*", "*"):
+        machine.engine.require_manager()
         # `self` is understood by `inspect` only.
-        if held.swarm is None or given[3] != held.swarm["node"]:
-            return fail(f"Error response from daemon: node {given[3]} not found")
-        key, _, value = given[2].partition("=")
-        held.labels[key] = value
-        return done(f"{given[3]}\n")
+        if state.swarm is None or args[3] != state.swarm["node"]:
+            return failure(f"Error response from daemon: node {args[3]} not found")
+        key, _, value = args[2].partition("=")
+        state.labels[key] = value
+        return success(f"{args[3]}\n")
     raise NotSimulated("docker node")
 
 
-def _no_manager(machine: Machine) -> str:
+def _manager_error(machine: Machine) -> str:
     try:
-        machine.engine.manager()
-    except EngineError as refusal:
-        return str(refusal)
+        machine.engine.require_manager()
+    except EngineError as error:
+        return str(error)
     return ""
 
 
-def _network(machine: Machine, given: list[str], _stdin: str) -> Answer:
+def _network(machine: Machine, args: list[str], _stdin: str) -> CommandResult:
     engine = machine.engine
-    if exactly(given, "inspect", "*"):
-        one = engine.held.networks.get(given[1])
-        if one is None:
-            return Answer("[]\n", f"Error response from daemon: network {given[1]} not found\n", 1)
-        return Answer(printed(api_views.network(engine, given[1], one)))
-    if exactly(given, "create", *_NETWORK) and given[7].startswith(_MTU):
-        options = {_MTU[:-1]: given[7].removeprefix(_MTU)}
-        made = engine.network_create(given[8], given[5], options, attachable=True)
-        return done(f"{made.id}\n", seconds=0.2)
-    if exactly(given, "ls", "--quiet", "--filter", "*") and given[3].startswith(_OF_STACK):
-        stack = given[3].removeprefix(_OF_STACK)
-        found = [each for each in engine.held.networks.values() if each.stack == stack]
-        return Answer("".join(f"{each.id[:12]}\n" for each in found))
-    if exactly(given, "rm", "*"):
-        engine.network_remove(given[1])
-        return done(f"{given[1]}\n")
+    if matches(args, "inspect", "*"):
+        network = engine.state.networks.get(args[1])
+        if network is None:
+            return CommandResult(
+                "[]\n", f"Error response from daemon: network {args[1]} not found\n", 1
+            )
+        return CommandResult(inspect_output(api_views.network_view(engine, args[1], network)))
+    if matches(args, "create", *_NETWORK_CREATE) and args[7].startswith(_MTU):
+        options = {_MTU[:-1]: args[7].removeprefix(_MTU)}
+        network = engine.network_create(args[8], args[5], options, attachable=True)
+        return success(f"{network.id}\n", seconds=0.2)
+    if matches(args, "ls", "--quiet", "--filter", "*") and args[3].startswith(STACK_FILTER):
+        stack = args[3].removeprefix(STACK_FILTER)
+        networks = [each for each in engine.state.networks.values() if each.stack == stack]
+        return CommandResult("".join(f"{each.id[:12]}\n" for each in networks))
+    if matches(args, "rm", "*"):
+        engine.network_remove(args[1])
+        return success(f"{args[1]}\n")
     raise NotSimulated("docker network")
 
 
-def _secret(machine: Machine, given: list[str], stdin: str) -> Answer:
+def _secret(machine: Machine, args: list[str], stdin: str) -> CommandResult:
     engine = machine.engine
-    engine.manager()
-    if exactly(given, "create", "*", "-"):
+    engine.require_manager()
+    if matches(args, "create", "*", "-"):
         if not stdin:
             raise EngineError("rpc error: code = InvalidArgument desc = secret data must be larger")
-        return done(f"{engine.secret_create(given[1], stdin).id}\n")
-    if not (exactly(given, "inspect", "*") or exactly(given, "rm", "*")):
+        return success(f"{engine.secret_create(args[1], stdin).id}\n")
+    if not (matches(args, "inspect", "*") or matches(args, "rm", "*")):
         raise NotSimulated("docker secret")
-    verb, name = given
-    if name not in engine.held.secrets:
-        return Answer("[]\n" if verb == "inspect" else "", f"Error: no such secret: {name}\n", 1)
+    verb, name = args
+    if name not in engine.state.secrets:
+        return CommandResult(
+            "[]\n" if verb == "inspect" else "", f"Error: no such secret: {name}\n", 1
+        )
     if verb == "inspect":
-        return Answer(printed(api_views.secret(name, engine.held)))
+        return CommandResult(inspect_output(api_views.secret_view(name, engine.state)))
     engine.secret_remove(name)
-    return done(f"{name}\n")
+    return success(f"{name}\n")
 
 
-def _volume(machine: Machine, given: list[str], _stdin: str) -> Answer:
+def _volume(machine: Machine, args: list[str], _stdin: str) -> CommandResult:
     engine = machine.engine
-    listed = exactly(given, "ls", "--format", "{{json .}}", "--filter", "*")
-    if listed and given[4].startswith(_STACK):
-        stack = given[4].removeprefix(_STACK)
-        found = [(name, each) for name, each in engine.held.volumes.items() if each.stack == stack]
-        return Answer(
-            lines(
+    is_list = matches(args, "ls", "--format", "{{json .}}", "--filter", "*")
+    if is_list and args[4].startswith(STACK_FILTER):
+        stack = args[4].removeprefix(STACK_FILTER)
+        volumes = engine.state.volumes.items()
+        return CommandResult(
+            json_lines(
                 [
                     {
                         "Availability": "N/A",
@@ -171,38 +172,39 @@ def _volume(machine: Machine, given: list[str], _stdin: str) -> Answer:
                         "Size": "N/A",
                         "Status": "N/A",
                     }
-                    for name, _ in found
+                    for name, volume in volumes
+                    if volume.stack == stack
                 ]
             )
         )
-    if given[:1] == ["rm"] and given[1:] and not given[1].startswith("-"):
-        return _remove_volumes(machine, given[1:])
+    if args[:1] == ["rm"] and args[1:] and not args[1].startswith("-"):
+        return _remove_volumes(machine, args[1:])
     raise NotSimulated("docker volume")
 
 
-def _remove_volumes(machine: Machine, names: list[str]) -> Answer:
-    said, errors = "", ""
+def _remove_volumes(machine: Machine, names: list[str]) -> CommandResult:
+    removed, errors = "", ""
     for name in names:
         try:
             machine.engine.volume_remove(name)
-            said += f"{name}\n"
-        except EngineError as refusal:
-            errors += f"Error response from daemon: {refusal}\n"
-    return Answer(said, errors, 1 if errors else 0, changed=bool(said))
+            removed += f"{name}\n"
+        except EngineError as error:
+            errors += f"Error response from daemon: {error}\n"
+    return CommandResult(removed, errors, 1 if errors else 0, changed=bool(removed))
 
 
-def _image(machine: Machine, given: list[str], _stdin: str) -> Answer:
-    if not exactly(given, "inspect", "*"):
+def _image(machine: Machine, args: list[str], _stdin: str) -> CommandResult:
+    if not matches(args, "inspect", "*"):
         raise NotSimulated("docker image")
-    ready = machine.engine.held.images.get(given[1])
+    ready = machine.engine.state.images.get(args[1])
     if ready is None or ready > machine.clock.now():
-        return Answer("[]\n", f"Error response from daemon: No such image: {given[1]}\n", 1)
-    return Answer(
-        printed(
+        return CommandResult("[]\n", f"Error response from daemon: No such image: {args[1]}\n", 1)
+    return CommandResult(
+        inspect_output(
             {
-                "Id": f"sha256:{digest('image', given[1])}",
-                "RepoTags": [given[1]],
-                "Created": stamp(ready),
+                "Id": f"sha256:{hex_id('image', args[1])}",
+                "RepoTags": [args[1]],
+                "Created": timestamp(ready),
                 "Architecture": "arm64" if machine.facts.architecture == "arm" else "amd64",
                 "Os": "linux",
             }

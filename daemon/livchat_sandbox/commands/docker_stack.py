@@ -1,4 +1,4 @@
-"""docker's stacks, services and containers on a simulated machine."""
+"""docker on a simulated machine: stacks, services and containers."""
 
 from __future__ import annotations
 
@@ -6,62 +6,62 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from livchat_sandbox.commands.docker import lines, printed
-from livchat_sandbox.commands.result import Answer, NotSimulated, done, exactly, fail
-from livchat_sandbox.commands.systemd import NO_DAEMON
-from livchat_sandbox.docker import api_views, postgres
+from livchat_sandbox.commands.docker import STACK_FILTER, inspect_output, json_lines
+from livchat_sandbox.commands.result import CommandResult, NotSimulated, failure, matches, success
+from livchat_sandbox.commands.systemd import NO_DOCKER_DAEMON
+from livchat_sandbox.docker import api_views, psql
 from livchat_sandbox.docker.compose import ComposeError
-from livchat_sandbox.docker.images import family
+from livchat_sandbox.docker.images import profile_of
 from livchat_sandbox.docker.state import EngineError, Service
-from livchat_sandbox.docker.swarm import NO_MANAGER
+from livchat_sandbox.docker.swarm import NOT_A_MANAGER
 from livchat_sandbox.docker.tasks import Task
-from livchat_sandbox.docker.time_text import ago, stamp
+from livchat_sandbox.docker.time_text import ago, timestamp
 from livchat_sandbox.machine.machine import Machine
 
-_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
+_STACK_NAME = re.compile(r"^[a-z0-9][a-z0-9_-]*$")
 _PSQL = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d", "*"]
-_SERVICE = "label=com.docker.swarm.service.name="
-_OF_STACK = "label=com.docker.stack.namespace="
-_STARTING = (
+_SERVICE_FILTER = "label=com.docker.swarm.service.name="
+_POSTGRES_STARTING = (
     'psql: error: connection to server on socket "/var/run/postgresql/.s.PGSQL.5432" failed: '
     "No such file or directory\n\tIs the server running locally and accepting connections on that "
     "socket?"
 )
 
 
-def stack(machine: Machine, given: list[str], stdin: str) -> Answer:
-    """`docker stack deploy | rm | ls | services | ps`."""
-    rest = given[1:]
-    act = next((act for form, act in _STACK if exactly(rest, *form)), None)
-    if act is None:
+def stack(machine: Machine, args: list[str], stdin: str) -> CommandResult:
+    """Run `docker stack deploy | rm | ls | services | ps`."""
+    rest = args[1:]
+    run = next((run for pattern, run in _STACK_COMMANDS if matches(rest, *pattern)), None)
+    if run is None:
         raise NotSimulated(f"docker stack {' '.join(rest[:1])}".strip())
-    if not machine.engine.held.active:
-        return fail(NO_DAEMON)
-    if machine.engine.held.swarm is None:
-        return fail(NO_MANAGER if act is _deploy else f"Error response from daemon: {NO_MANAGER}")
-    return act(machine, rest[-1], stdin)
+    if not machine.engine.state.active:
+        return failure(NO_DOCKER_DAEMON)
+    if machine.engine.state.swarm is None:
+        prefix = "" if run is _deploy else "Error response from daemon: "
+        return failure(prefix + NOT_A_MANAGER)
+    return run(machine, rest[-1], stdin)
 
 
-def _deploy(machine: Machine, name: str, stdin: str) -> Answer:
-    if not _NAME.match(name):
-        return fail(f'invalid stack name: "{name}"')
+def _deploy(machine: Machine, name: str, stdin: str) -> CommandResult:
+    if not _STACK_NAME.match(name):
+        return failure(f'invalid stack name: "{name}"')
     try:
-        said = machine.engine.deploy(name, stdin)
-    except (ComposeError, EngineError) as refusal:
-        return fail(str(refusal))
-    return done("".join(f"{line}\n" for line in said), seconds=0.5)
+        output = machine.engine.deploy(name, stdin)
+    except (ComposeError, EngineError) as error:
+        return failure(str(error))
+    return success("".join(f"{line}\n" for line in output), seconds=0.5)
 
 
-def _rm(machine: Machine, name: str, _stdin: str) -> Answer:
-    said = machine.engine.remove(name)
-    if not said:
-        return Answer(stderr=f"Nothing found in stack: {name}\n")
-    return done("".join(f"{line}\n" for line in said), seconds=0.3)
+def _rm(machine: Machine, name: str, _stdin: str) -> CommandResult:
+    output = machine.engine.remove(name)
+    if not output:
+        return CommandResult(stderr=f"Nothing found in stack: {name}\n")
+    return success("".join(f"{line}\n" for line in output), seconds=0.3)
 
 
-def _ls(machine: Machine, _name: str, _stdin: str) -> Answer:
-    return Answer(
-        lines(
+def _ls(machine: Machine, _name: str, _stdin: str) -> CommandResult:
+    return CommandResult(
+        json_lines(
             [
                 {
                     "Name": each["name"],
@@ -75,14 +75,14 @@ def _ls(machine: Machine, _name: str, _stdin: str) -> Answer:
     )
 
 
-def _services(machine: Machine, name: str, _stdin: str) -> Answer:
-    services = machine.engine.of(name)
+def _services(machine: Machine, name: str, _stdin: str) -> CommandResult:
+    services = machine.engine.services_of(name)
     if not services:
-        return Answer(stderr=f"Nothing found in stack: {name}\n")
-    return Answer(lines([_line(machine, each) for each in services]))
+        return CommandResult(stderr=f"Nothing found in stack: {name}\n")
+    return CommandResult(json_lines([_service_line(machine, each) for each in services]))
 
 
-def _line(machine: Machine, service: Service) -> dict[str, Any]:
+def _service_line(machine: Machine, service: Service) -> dict[str, Any]:
     tasks, spec = machine.engine.tasks(service), service.spec
     running = sum(task.state == "running" for task in tasks)
     replicas = f"{running}/{spec.replicas}"
@@ -104,13 +104,17 @@ def _line(machine: Machine, service: Service) -> dict[str, Any]:
     }
 
 
-def _ps(machine: Machine, name: str, _stdin: str) -> Answer:
-    tasks = [task for service in machine.engine.of(name) for task in machine.engine.tasks(service)]
+def _ps(machine: Machine, name: str, _stdin: str) -> CommandResult:
+    tasks = [
+        task
+        for service in machine.engine.services_of(name)
+        for task in machine.engine.tasks(service)
+    ]
     if not tasks:
-        return fail(f"nothing found in stack: {name}")
+        return failure(f"nothing found in stack: {name}")
     now = machine.clock.now()
-    return Answer(
-        lines(
+    return CommandResult(
+        json_lines(
             [
                 {
                     "CurrentState": f"{task.state.capitalize()} {ago(now - task.since)} ago",
@@ -119,7 +123,7 @@ def _ps(machine: Machine, name: str, _stdin: str) -> Answer:
                     "ID": task.id,
                     "Image": task.image,
                     "Name": task.name,
-                    "Node": "" if task.state == "pending" else machine.engine.held.name,
+                    "Node": "" if task.state == "pending" else machine.engine.state.name,
                     "Ports": "",
                 }
                 for task in tasks
@@ -128,7 +132,9 @@ def _ps(machine: Machine, name: str, _stdin: str) -> Answer:
     )
 
 
-_STACK: tuple[tuple[tuple[str, ...], Callable[[Machine, str, str], Answer]], ...] = (
+_STACK_COMMANDS: tuple[
+    tuple[tuple[str, ...], Callable[[Machine, str, str], CommandResult]], ...
+] = (
     (("deploy", "--detach=true", "--prune", "-c", "-", "*"), _deploy),
     (("deploy", "--prune", "-c", "-", "*"), _deploy),
     (("rm", "--detach=true", "*"), _rm),
@@ -139,59 +145,59 @@ _STACK: tuple[tuple[tuple[str, ...], Callable[[Machine, str, str], Answer]], ...
 )
 
 
-def service(machine: Machine, given: list[str], _stdin: str) -> Answer:
-    """`docker service inspect NAME... | logs TASK`: simulated programs print nothing."""
-    names = given[2:]
-    if exactly(given, "service", "logs", "--raw", "--tail", "10", "*"):
-        return Answer() if machine.engine.held.active else fail(NO_DAEMON)
-    if given[1:2] != ["inspect"] or not names or any(name.startswith("-") for name in names):
+def service(machine: Machine, args: list[str], _stdin: str) -> CommandResult:
+    """Run `docker service inspect NAME... | logs TASK`; simulated programs have no logs."""
+    names = args[2:]
+    if matches(args, "service", "logs", "--raw", "--tail", "10", "*"):
+        return CommandResult() if machine.engine.state.active else failure(NO_DOCKER_DAEMON)
+    if args[1:2] != ["inspect"] or not names or any(name.startswith("-") for name in names):
         raise NotSimulated("docker service")
     engine = machine.engine
-    if not engine.held.active:
-        return fail(NO_DAEMON)
-    if engine.held.swarm is None:
-        return Answer("[]\n", f"Error response from daemon: {NO_MANAGER}\n", 1)
-    by_id = {each.id: each for each in engine.held.services.values()}
-    found = [engine.held.services.get(name) or by_id.get(name) for name in names]
-    missing = [name for name, each in zip(names, found, strict=True) if each is None]
-    return Answer(
-        printed(*(api_views.service(engine, each) for each in found if each)),
+    if not engine.state.active:
+        return failure(NO_DOCKER_DAEMON)
+    if engine.state.swarm is None:
+        return CommandResult("[]\n", f"Error response from daemon: {NOT_A_MANAGER}\n", 1)
+    by_id = {each.id: each for each in engine.state.services.values()}
+    services = [engine.state.services.get(name) or by_id.get(name) for name in names]
+    missing = [name for name, each in zip(names, services, strict=True) if each is None]
+    return CommandResult(
+        inspect_output(*(api_views.service_view(engine, each) for each in services if each)),
         "".join(f"Error: no such service: {name}\n" for name in missing),
         1 if missing else 0,
     )
 
 
-def containers(machine: Machine, given: list[str], _stdin: str) -> Answer:
-    """`docker ps` of one service, or of a stack by ids alone."""
-    if exactly(given, "ps", "--quiet", "--filter", "*") and given[3].startswith(_OF_STACK):
-        if not machine.engine.held.active:
-            return fail(NO_DAEMON)
-        stack = given[3].removeprefix(_OF_STACK)
+def containers(machine: Machine, args: list[str], _stdin: str) -> CommandResult:
+    """Run `docker ps` for one service, or for a stack with ids alone."""
+    if matches(args, "ps", "--quiet", "--filter", "*") and args[3].startswith(STACK_FILTER):
+        if not machine.engine.state.active:
+            return failure(NO_DOCKER_DAEMON)
+        stack = args[3].removeprefix(STACK_FILTER)
         of_stack = [task for task in machine.engine.containers() if task.service.stack == stack]
-        return Answer("".join(f"{task.container[:12]}\n" for task in of_stack))
-    if not exactly(given, "ps", "--no-trunc", "--format", "{{json .}}", "--filter", "*"):
+        return CommandResult("".join(f"{task.container[:12]}\n" for task in of_stack))
+    if not matches(args, "ps", "--no-trunc", "--format", "{{json .}}", "--filter", "*"):
         raise NotSimulated("docker ps")
-    if not given[5].startswith(_SERVICE):
+    if not args[5].startswith(_SERVICE_FILTER):
         raise NotSimulated("docker ps --filter")
-    if not machine.engine.held.active:
-        return fail(NO_DAEMON)
-    wanted = given[5].removeprefix(_SERVICE)
-    tasks = [task for task in machine.engine.containers() if task.service.name == wanted]
-    return Answer(lines([_container(machine, task) for task in tasks]))
+    if not machine.engine.state.active:
+        return failure(NO_DOCKER_DAEMON)
+    name = args[5].removeprefix(_SERVICE_FILTER)
+    tasks = [task for task in machine.engine.containers() if task.service.name == name]
+    return CommandResult(json_lines([_container_line(machine, task) for task in tasks]))
 
 
-def _container(machine: Machine, task: Task) -> dict[str, Any]:
+def _container_line(machine: Machine, task: Task) -> dict[str, Any]:
     up = ago(machine.clock.now() - task.since)
     health = ""
     if task.service.spec.checked:
         health = " (healthy)" if task.serving else " (health: starting)"
-    described = api_views.running(machine.engine.held, task)
+    view = api_views.container_view(machine.engine.state, task)
     return {
         "Command": '"/entrypoint"',
-        "CreatedAt": stamp(task.created),
+        "CreatedAt": timestamp(task.created),
         "ID": task.container,
         "Image": task.image,
-        "Labels": ",".join(f"{key}={value}" for key, value in described["Labels"].items()),
+        "Labels": ",".join(f"{key}={value}" for key, value in view["Labels"].items()),
         "Names": f"{task.name}.{task.id}",
         "Networks": ",".join(task.service.spec.networks),
         "Ports": "",
@@ -201,7 +207,7 @@ def _container(machine: Machine, task: Task) -> dict[str, Any]:
     }
 
 
-def _find(machine: Machine, container: str) -> Task | None:
+def _find_task(machine: Machine, container: str) -> Task | None:
     if len(container) < 12:
         return None
     for task in machine.engine.containers():
@@ -210,35 +216,35 @@ def _find(machine: Machine, container: str) -> Task | None:
     return None
 
 
-def inspect(machine: Machine, given: list[str], _stdin: str) -> Answer:
-    """`docker inspect` for the network sandbox of a container."""
-    if not exactly(given, "inspect", "--format", "{{.NetworkSettings.SandboxID}}", "*"):
+def inspect(machine: Machine, args: list[str], _stdin: str) -> CommandResult:
+    """Run `docker inspect` for the network sandbox of a container."""
+    if not matches(args, "inspect", "--format", "{{.NetworkSettings.SandboxID}}", "*"):
         raise NotSimulated("docker inspect")
-    if not machine.engine.held.active:
-        return fail(NO_DAEMON)
-    task = _find(machine, given[3])
+    if not machine.engine.state.active:
+        return failure(NO_DOCKER_DAEMON)
+    task = _find_task(machine, args[3])
     if task is None:
-        return Answer("\n", f"Error: No such object: {given[3]}\n", 1)
-    return Answer(f"{task.sandbox}\n")
+        return CommandResult("\n", f"Error: No such object: {args[3]}\n", 1)
+    return CommandResult(f"{task.sandbox}\n")
 
 
-def execute(machine: Machine, given: list[str], stdin: str) -> Answer:
-    """`docker exec -i CONTAINER psql ...`."""
-    if not exactly(given, "exec", "-i", "*", *_PSQL):
+def exec_psql(machine: Machine, args: list[str], stdin: str) -> CommandResult:
+    """Run `docker exec -i CONTAINER psql ...`."""
+    if not matches(args, "exec", "-i", "*", *_PSQL):
         raise NotSimulated("docker exec")
-    if not machine.engine.held.active:
-        return fail(NO_DAEMON)
-    task = _find(machine, given[2])
+    if not machine.engine.state.active:
+        return failure(NO_DOCKER_DAEMON)
+    task = _find_task(machine, args[2])
     if task is None:
-        return fail(f"Error response from daemon: No such container: {given[2]}")
-    if family(task.image).name != "postgres":
-        return fail(
+        return failure(f"Error response from daemon: No such container: {args[2]}")
+    if profile_of(task.image).name != "postgres":
+        return failure(
             "OCI runtime exec failed: exec failed: unable to start container process: "
             'exec: "psql": executable file not found in $PATH: unknown',
             127,
         )
     if not task.serving:
-        return fail(_STARTING, 2)
+        return failure(_POSTGRES_STARTING, 2)
     cluster = machine.engine.timeline.cluster(task.service)
-    stdout, stderr, code = postgres.run(cluster, given[-1], stdin, machine.clock.now())
-    return Answer(stdout, stderr, code, changed=True)
+    stdout, stderr, exit_status = psql.run_script(cluster, args[-1], stdin, machine.clock.now())
+    return CommandResult(stdout, stderr, exit_status, changed=True)

@@ -1,4 +1,4 @@
-"""A person's command on a simulated machine: a list of simple commands in a unit, fed by stdin."""
+"""A person's command on a simulated machine: a script of simple commands, run in a unit."""
 
 from __future__ import annotations
 
@@ -6,121 +6,136 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from livchat_sandbox.commands.result import Answer, NotSimulated, fail
+from livchat_sandbox.commands.result import CommandResult, NotSimulated, failure
 from livchat_sandbox.machine.machine import Machine
 from livchat_sandbox.machine.units import Unit, Work
 
-_FORM = re.compile(
+_ARGUMENTS = re.compile(
     r"--unit=(?P<unit>livchat-exec-[0-9a-f]+) --quiet --wait --pipe --collect"
     r" -p RuntimeMaxSec=(?P<limit>\d+) -p TimeoutStopSec=\d+ -p User=root -p WorkingDirectory=~"
     r' -- /bin/bash -c eval -- "\$\(cat\)"'
 )
 _PARTS = re.compile(r"""'[^']*'|"(?:\\.|[^"\\])*"|\\.|&&|;|\n""", re.DOTALL)
 
-AtOnce = Callable[[Machine, list[str]], Answer]
-Words = Callable[[str], list[str]]
+RunCommand = Callable[[Machine, list[str]], CommandResult]
+SplitLine = Callable[[str], list[str]]
 
 
 @dataclass
 class Script:
-    """A script as it runs: what it prints when and where, and how it ends."""
+    """A script as it runs: the moment that it has reached, what it printed, and how it ends.
 
-    at: float
-    limit: float
+    `now` and `deadline` are seconds since 1970. `printed` holds moment, text, and whether the text
+    goes to standard error.
+    """
+
+    now: float
+    deadline: float
     code: int = 0
     printed: list[tuple[float, str, bool]] = field(default_factory=list)
-    over: bool = False
+    ended: bool = False
 
-    def say(self, text: str, *, error: bool = False) -> None:
-        """Print something now."""
+    def print(self, text: str, *, error: bool = False) -> None:
+        """Print a text at the moment that the script has reached."""
         if text:
-            self.printed.append((self.at, text, error))
+            self.printed.append((self.now, text, error))
 
-    def rest(self, seconds: float) -> None:
-        """Let time pass; at its limit the script is ended."""
-        self.at += seconds
-        if self.at >= self.limit:
-            self.at, self.code, self.over = self.limit, 1, True
+    def wait(self, seconds: float) -> None:
+        """Let seconds pass; the script ends with 1 when it reaches its deadline."""
+        self.now += seconds
+        if self.now >= self.deadline:
+            self.now, self.code, self.ended = self.deadline, 1, True
 
 
-def piped(machine: Machine, given: list[str], script: str, words: Words, at_once: AtOnce) -> Answer:
-    """Start the unit; its output and end are for the session to wait for."""
-    asked = _FORM.fullmatch(" ".join(given))
-    if asked is None:
+def run_piped(
+    machine: Machine, args: list[str], script: str, split_line: SplitLine, run_command: RunCommand
+) -> CommandResult:
+    """Run a script in a unit; the result's output and end are still to come.
+
+    `run_command` runs one simple command, all of it at once.
+    """
+    match = _ARGUMENTS.fullmatch(" ".join(args))
+    if match is None:
         raise NotSimulated("arguments of systemd-run --pipe")
-    name, now = asked["unit"], machine.clock.now()
+    name, now = match["unit"], machine.clock.now()
     if name in machine.units:
-        return fail(f"Failed to start transient service unit: Unit {name}.service already exists.")
-    run = Script(at=now, limit=now + int(asked["limit"]))
-    for join, part in _split(script):
-        if run.over:
+        return failure(
+            f"Failed to start transient service unit: Unit {name}.service already exists."
+        )
+    run = Script(now=now, deadline=now + int(match["limit"]))
+    for operator, part in _split(script):
+        if run.ended:
             break
-        if join == ";" or not run.code:
-            _step(machine, run, part, words, at_once)
-    work = Work([], run.at, code=run.code)
-    machine.units[name] = Unit(name, given, None, work, remains=False)
-    return Answer(code=run.code, unit=name, printed=tuple(run.printed), changed=True)
+        if operator == ";" or not run.code:
+            _run_part(machine, run, part, split_line, run_command)
+    work = Work([], run.now, code=run.code)
+    machine.units[name] = Unit(name, args, None, work, remains=False)
+    return CommandResult(
+        exit_status=run.code, unit=name, timed_output=tuple(run.printed), changed=True
+    )
 
 
 def _split(script: str) -> list[tuple[str, str]]:
-    """The simple commands of a script, each with what stands before it: `;` or `&&`."""
-    found: list[tuple[str, str]] = []
-    join, begin = ";", 0
+    """Return the simple commands of a script, each with the operator before it: `;` or `&&`."""
+    parts: list[tuple[str, str]] = []
+    operator, begin = ";", 0
     for token in _PARTS.finditer(script):
         if token[0] in {"&&", ";", "\n"}:
-            found.append((join, script[begin : token.start()]))
-            join, begin = ("&&" if token[0] == "&&" else ";"), token.end()
-    found.append((join, script[begin:]))
-    return [(join, part) for join, part in found if part.strip()]
+            parts.append((operator, script[begin : token.start()]))
+            operator, begin = ("&&" if token[0] == "&&" else ";"), token.end()
+    parts.append((operator, script[begin:]))
+    return [(operator, part) for operator, part in parts if part.strip()]
 
 
-def _step(machine: Machine, run: Script, part: str, words: Words, at_once: AtOnce) -> None:
+def _run_part(
+    machine: Machine, run: Script, part: str, split_line: SplitLine, run_command: RunCommand
+) -> None:
     try:
-        given = words(part.strip())
-        if given[0] in _BUILTINS:
-            _BUILTINS[given[0]](run, given[1:])
+        argv = split_line(part.strip())
+        if argv[0] in _BUILTINS:
+            _BUILTINS[argv[0]](run, argv[1:])
             return
-        found = at_once(machine, given)
-    except NotSimulated as refusal:
+        result = run_command(machine, argv)
+    except NotSimulated as error:
         run.code = 127
-        run.say(f"sandbox: not simulated: {refusal}: {part.strip()}\n", error=True)
+        run.print(f"sandbox: not simulated: {error}: {part.strip()}\n", error=True)
         return
-    run.rest(machine.clock.scaled(found.seconds))
-    run.code = found.code
-    run.say(found.stdout)
-    run.say(found.stderr, error=True)
+    run.wait(machine.clock.scaled(result.seconds))
+    run.code = result.exit_status
+    run.print(result.stdout)
+    run.print(result.stderr, error=True)
 
 
-def _echo(run: Script, given: list[str]) -> None:
+def _echo(run: Script, args: list[str]) -> None:
     run.code = 0
-    run.say(" ".join(given) + "\n")
+    run.print(" ".join(args) + "\n")
 
 
-def _sleep(run: Script, given: list[str]) -> None:
-    if len(given) != 1 or not re.fullmatch(r"\d+(\.\d+)?|infinity", given[0]):
+def _sleep(run: Script, args: list[str]) -> None:
+    if len(args) != 1 or not re.fullmatch(r"\d+(\.\d+)?|infinity", args[0]):
         raise NotSimulated("arguments of sleep")
     run.code = 0
     # Unscaled: a person's deadline is in real seconds too.
-    run.rest(float(given[0]))
+    run.wait(float(args[0]))
 
 
-def _seq(run: Script, given: list[str]) -> None:
-    if len(given) != 1 or not re.fullmatch(r"\d{1,6}", given[0]):
+def _seq(run: Script, args: list[str]) -> None:
+    if len(args) != 1 or not re.fullmatch(r"\d{1,6}", args[0]):
         raise NotSimulated("arguments of seq")
     run.code = 0
-    run.say("".join(f"{number}\n" for number in range(1, int(given[0]) + 1)))
+    run.print("".join(f"{number}\n" for number in range(1, int(args[0]) + 1)))
 
 
-def _false(run: Script, given: list[str]) -> None:
-    del given
+def _false(run: Script, args: list[str]) -> None:
+    del args
     run.code = 1
 
 
-def _exit(run: Script, given: list[str]) -> None:
-    if given and not re.fullmatch(r"\d{1,3}", given[0]):
+def _exit(run: Script, args: list[str]) -> None:
+    if args and not re.fullmatch(r"\d{1,3}", args[0]):
         raise NotSimulated("arguments of exit")
-    run.code = int(given[0]) & 255 if given else run.code
-    run.over = True
+    run.code = int(args[0]) & 255 if args else run.code
+    run.ended = True
 
 
 _BUILTINS: dict[str, Callable[[Script, list[str]], None]] = {

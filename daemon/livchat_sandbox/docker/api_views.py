@@ -1,4 +1,7 @@
-"""Docker's objects as its Engine API writes them: what `inspect` prints and Portainer passes on."""
+"""Docker's objects in the form of its Engine API, as `inspect` prints and Portainer forwards them.
+
+Memory is in bytes.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ from typing import Any
 
 from livchat_sandbox.docker.compose import Spec
 from livchat_sandbox.docker.engine import Engine
-from livchat_sandbox.docker.state import Holdings, Network, Service, digest
+from livchat_sandbox.docker.state import EngineState, Network, Service, hex_id
 from livchat_sandbox.docker.tasks import Task
-from livchat_sandbox.docker.time_text import stamp
+from livchat_sandbox.docker.time_text import timestamp
 
 _UPDATE_MESSAGES = {
     "updating": "update in progress",
@@ -18,9 +21,9 @@ _UPDATE_MESSAGES = {
 }
 
 
-def swarm(held: Holdings) -> dict[str, Any]:
-    """`docker info`'s account of the swarm."""
-    if held.swarm is None:
+def swarm_view(state: EngineState) -> dict[str, Any]:
+    """Return the swarm as `docker info` shows it."""
+    if state.swarm is None:
         return {
             "NodeID": "",
             "NodeAddr": "",
@@ -30,92 +33,97 @@ def swarm(held: Holdings) -> dict[str, Any]:
             "RemoteManagers": None,
         }
     return {
-        "NodeID": held.swarm["node"],
-        "NodeAddr": held.swarm["address"],
+        "NodeID": state.swarm["node"],
+        "NodeAddr": state.swarm["address"],
         "LocalNodeState": "active",
         "ControlAvailable": True,
         "Error": "",
-        "RemoteManagers": [{"NodeID": held.swarm["node"], "Addr": f"{held.swarm['address']}:2377"}],
+        "RemoteManagers": [
+            {"NodeID": state.swarm["node"], "Addr": f"{state.swarm['address']}:2377"}
+        ],
         "Nodes": 1,
         "Managers": 1,
-        "Cluster": cluster(held.swarm),
+        "Cluster": cluster_view(state.swarm),
     }
 
 
-def cluster(state: dict[str, Any]) -> dict[str, Any]:
-    """The swarm itself (`GET /swarm`)."""
+def cluster_view(cluster: dict[str, Any]) -> dict[str, Any]:
+    """Return the swarm itself (`GET /swarm`)."""
     return {
-        "ID": state["id"],
+        "ID": cluster["id"],
         "Version": {"Index": 10},
-        "CreatedAt": stamp(state["created"]),
-        "UpdatedAt": stamp(state["created"]),
+        "CreatedAt": timestamp(cluster["created"]),
+        "UpdatedAt": timestamp(cluster["created"]),
         "Spec": {"Name": "default", "Labels": {}},
-        "DefaultAddrPool": [state["pool"] or "10.0.0.0/8"],
-        "SubnetSize": state["size"] or 24,
+        "DefaultAddrPool": [cluster["pool"] or "10.0.0.0/8"],
+        "SubnetSize": cluster["size"] or 24,
         "DataPathPort": 4789,
     }
 
 
-def info(engine: Engine, cores: int, memory: int) -> dict[str, Any]:
-    """`GET /info`; memory in bytes."""
+def info_view(engine: Engine, cores: int, memory: int) -> dict[str, Any]:
+    """Return the engine (`GET /info`)."""
     running = len(engine.containers())
     return {
-        "ID": digest("engine", engine.held.name)[:36],
-        "Name": engine.held.name,
-        "ServerVersion": engine.held.version,
+        "ID": hex_id("engine", engine.state.name)[:36],
+        "Name": engine.state.name,
+        "ServerVersion": engine.state.version,
         "Containers": running,
         "ContainersRunning": running,
         "ContainersPaused": 0,
         "ContainersStopped": 0,
-        "Images": len(engine.held.images),
+        "Images": len(engine.state.images),
         "NCPU": cores,
         "MemTotal": memory,
         "OSType": "linux",
-        "Swarm": swarm(engine.held),
+        "Swarm": swarm_view(engine.state),
     }
 
 
-def node(held: Holdings, state: dict[str, Any], cores: int, memory: int) -> dict[str, Any]:
-    """The one node (`docker node inspect self`); memory in bytes."""
+def node_view(state: EngineState, swarm: dict[str, Any], cores: int, memory: int) -> dict[str, Any]:
+    """Return the only node of the swarm (`docker node inspect self`)."""
     return {
-        "ID": state["node"],
+        "ID": swarm["node"],
         "Version": {"Index": 9},
-        "CreatedAt": stamp(state["created"]),
-        "UpdatedAt": stamp(state["created"]),
-        "Spec": {"Labels": dict(held.labels), "Role": "manager", "Availability": "active"},
+        "CreatedAt": timestamp(swarm["created"]),
+        "UpdatedAt": timestamp(swarm["created"]),
+        "Spec": {"Labels": dict(state.labels), "Role": "manager", "Availability": "active"},
         "Description": {
-            "Hostname": held.name,
+            "Hostname": state.name,
             "Platform": {"Architecture": "x86_64", "OS": "linux"},
             "Resources": {"NanoCPUs": cores * 10**9, "MemoryBytes": memory},
-            "Engine": {"EngineVersion": held.version},
+            "Engine": {"EngineVersion": state.version},
         },
-        "Status": {"State": "ready", "Addr": state["address"]},
+        "Status": {"State": "ready", "Addr": swarm["address"]},
         "ManagerStatus": {
             "Leader": True,
             "Reachability": "reachable",
-            "Addr": f"{state['address']}:2377",
+            "Addr": f"{swarm['address']}:2377",
         },
     }
 
 
-def network(engine: Engine, name: str, found: Network) -> dict[str, Any]:
-    """A network (`docker network inspect`); docker_gwbridge lists every container's gateway."""
-    gateway = found.subnet.rpartition(".")[0] + ".1" if found.subnet else ""
-    config = [{"Subnet": found.subnet, "Gateway": gateway}] if found.subnet else []
-    labels = {"com.docker.stack.namespace": found.stack} if found.stack else {}
+def network_view(engine: Engine, name: str, network: Network) -> dict[str, Any]:
+    """Return a network (`docker network inspect`).
+
+    The network docker_gwbridge lists the gateway of each container.
+    """
+    gateway = network.subnet.rpartition(".")[0] + ".1" if network.subnet else ""
+    config = [{"Subnet": network.subnet, "Gateway": gateway}] if network.subnet else []
+    labels = {"com.docker.stack.namespace": network.stack} if network.stack else {}
     return {
         "Name": name,
-        "Id": found.id,
-        "Created": stamp(found.created),
-        "Scope": found.scope,
-        "Driver": found.driver,
+        "Id": network.id,
+        "Created": timestamp(network.created),
+        "Scope": network.scope,
+        "Driver": network.driver,
         "EnableIPv6": False,
         "IPAM": {"Driver": "default", "Options": None, "Config": config},
-        "Internal": found.internal,
-        "Attachable": found.attachable,
+        "Internal": network.internal,
+        "Attachable": network.attachable,
         "Ingress": name == "ingress",
         "Containers": _endpoints(engine, name),
-        "Options": found.options,
+        "Options": network.options,
         "Labels": labels,
     }
 
@@ -123,15 +131,15 @@ def network(engine: Engine, name: str, found: Network) -> dict[str, Any]:
 def _endpoints(engine: Engine, name: str) -> dict[str, Any]:
     if name != "docker_gwbridge":
         return {
-            task.container: {"Name": f"{task.name}.{task.id}", "EndpointID": digest(name, task.id)}
+            task.container: {"Name": f"{task.name}.{task.id}", "EndpointID": hex_id(name, task.id)}
             for task in engine.containers()
             if name in task.service.spec.networks
         }
     mesh = {"Name": "gateway_ingress-sbox", "IPv4Address": "172.18.0.2/16", "IPv6Address": ""}
-    return {"ingress-sbox": {**mesh, "EndpointID": digest("ingress-sbox")}} | {
+    return {"ingress-sbox": {**mesh, "EndpointID": hex_id("ingress-sbox")}} | {
         task.container: {
             "Name": f"gateway_{task.sandbox[:12]}",
-            "EndpointID": digest("gateway", task.id),
+            "EndpointID": hex_id("gateway", task.id),
             "MacAddress": "",
             "IPv4Address": f"{task.address}/16",
             "IPv6Address": "",
@@ -189,82 +197,82 @@ def _specification(service: Service, spec: Spec) -> dict[str, Any]:
     }
 
 
-def service(engine: Engine, found: Service) -> dict[str, Any]:
-    """A service (`docker service inspect`, `GET /services`)."""
-    tasks = engine.tasks(found)
-    answer: dict[str, Any] = {
-        "ID": found.id,
-        "Version": {"Index": found.version},
-        "CreatedAt": stamp(found.created),
-        "UpdatedAt": stamp(found.updated),
-        "Spec": _specification(found, found.spec),
-        "Endpoint": {"Spec": {"Ports": found.spec.ports}, "Ports": found.spec.ports},
+def service_view(engine: Engine, service: Service) -> dict[str, Any]:
+    """Return a service (`docker service inspect`, `GET /services`)."""
+    tasks = engine.tasks(service)
+    view: dict[str, Any] = {
+        "ID": service.id,
+        "Version": {"Index": service.version},
+        "CreatedAt": timestamp(service.created),
+        "UpdatedAt": timestamp(service.updated),
+        "Spec": _specification(service, service.spec),
+        "Endpoint": {"Spec": {"Ports": service.spec.ports}, "Ports": service.spec.ports},
         "ServiceStatus": {
             "RunningTasks": sum(task.state == "running" for task in tasks),
-            "DesiredTasks": found.spec.replicas,
+            "DesiredTasks": service.spec.replicas,
             "CompletedTasks": sum(task.state == "complete" for task in tasks),
         },
     }
-    if found.spec.mode.endswith("-job"):
-        answer["JobStatus"] = {
-            "JobIteration": {"Index": found.generation - 1},
-            "LastExecution": stamp(found.updated),
+    if service.spec.mode.endswith("-job"):
+        view["JobStatus"] = {
+            "JobIteration": {"Index": service.generation - 1},
+            "LastExecution": timestamp(service.updated),
         }
-    if found.previous is not None:
-        state = found.verdict or "updating"
-        answer["PreviousSpec"] = _specification(found, found.previous)
-        answer["UpdateStatus"] = {
-            "State": state,
-            "StartedAt": stamp(found.updated),
-            "Message": _UPDATE_MESSAGES[state],
+    if service.previous is not None:
+        update = service.verdict or "updating"
+        view["PreviousSpec"] = _specification(service, service.previous)
+        view["UpdateStatus"] = {
+            "State": update,
+            "StartedAt": timestamp(service.updated),
+            "Message": _UPDATE_MESSAGES[update],
         }
-    return answer
+    return view
 
 
-def task(found: Task, node_id: str) -> dict[str, Any]:
-    """A task (`GET /tasks`)."""
+def task_view(task: Task, node_id: str) -> dict[str, Any]:
+    """Return a task (`GET /tasks`)."""
     status: dict[str, Any] = {
-        "Timestamp": stamp(found.since),
-        "State": found.state,
-        "Message": "started" if found.state == "running" else found.state,
+        "Timestamp": timestamp(task.since),
+        "State": task.state,
+        "Message": "started" if task.state == "running" else task.state,
     }
-    if found.error:
-        status["Err"] = found.error
-    if found.state not in {"pending", "preparing", "ready", "rejected"}:
+    if task.error:
+        status["Err"] = task.error
+    if task.state not in {"pending", "preparing", "ready", "rejected"}:
         status["ContainerStatus"] = {
-            "ContainerID": found.container,
-            "PID": 1000 + found.slot if found.alive else 0,
-            "ExitCode": found.exit_code,
+            "ContainerID": task.container,
+            "PID": 1000 + task.slot if task.alive else 0,
+            "ExitCode": task.exit_code,
         }
     return {
-        "ID": found.id,
-        "Version": {"Index": found.service.version},
-        "CreatedAt": stamp(found.created),
-        "UpdatedAt": stamp(found.since),
+        "ID": task.id,
+        "Version": {"Index": task.service.version},
+        "CreatedAt": timestamp(task.created),
+        "UpdatedAt": timestamp(task.since),
         "Labels": {},
-        "Spec": {"ContainerSpec": {"Image": found.image}},
-        "ServiceID": found.service.id,
-        "Slot": found.slot,
-        "NodeID": "" if found.state == "pending" else node_id,
+        "Spec": {"ContainerSpec": {"Image": task.image}},
+        "ServiceID": task.service.id,
+        "Slot": task.slot,
+        "NodeID": "" if task.state == "pending" else node_id,
         "Status": status,
-        "DesiredState": found.desired,
+        "DesiredState": task.desired,
     }
 
 
-def secret(name: str, held: Holdings) -> dict[str, Any]:
-    """A secret, without its value (`docker secret inspect`)."""
-    found = held.secrets[name]
+def secret_view(name: str, state: EngineState) -> dict[str, Any]:
+    """Return a secret without its value (`docker secret inspect`)."""
+    secret = state.secrets[name]
     return {
-        "ID": found.id,
+        "ID": secret.id,
         "Version": {"Index": 11},
-        "CreatedAt": stamp(found.created),
-        "UpdatedAt": stamp(found.created),
-        "Spec": {"Name": name, "Labels": found.labels},
+        "CreatedAt": timestamp(secret.created),
+        "UpdatedAt": timestamp(secret.created),
+        "Spec": {"Name": name, "Labels": secret.labels},
     }
 
 
-def running(held: Holdings, task: Task) -> dict[str, Any]:
-    """A container of a task (`GET /containers/json`)."""
+def container_view(state: EngineState, task: Task) -> dict[str, Any]:
+    """Return the container of a task (`GET /containers/json`)."""
     return {
         "Id": task.container,
         "Names": [f"/{task.name}.{task.id}"],
@@ -276,7 +284,7 @@ def running(held: Holdings, task: Task) -> dict[str, Any]:
             "com.docker.swarm.service.name": task.service.name,
             "com.docker.swarm.service.id": task.service.id,
             "com.docker.swarm.task.id": task.id,
-            "com.docker.swarm.node.id": (held.swarm or {}).get("node", ""),
+            "com.docker.swarm.node.id": (state.swarm or {}).get("node", ""),
             "com.docker.stack.namespace": task.service.stack,
         },
     }

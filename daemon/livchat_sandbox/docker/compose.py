@@ -1,4 +1,4 @@
-"""Compose files as `docker stack deploy` reads them: services with all names made full."""
+"""Compose files as `docker stack deploy` reads them: services, with all names in full."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ import yaml
 
 
 class ComposeError(Exception):
-    """What the Docker command line prints about a file that it refuses."""
+    """Docker's command line refuses a Compose file, in these words."""
 
 
 @dataclass
 class Spec:
-    """One service of a stack. Networks map their full name to the service's aliases there."""
+    """The specification of a service; the field names are keys on disk.
+
+    `networks` holds the service's aliases by the full name of a network.
+    """
 
     image: str
     command: list[str] = field(default_factory=list)
@@ -24,14 +27,14 @@ class Spec:
     labels: dict[str, str] = field(default_factory=dict)
     networks: dict[str, list[str]] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
-    """Docker secret by the path at which the container finds it."""
+    """Name of a secret by its path in the container."""
     volumes: dict[str, str] = field(default_factory=dict)
-    """Named volume by the path at which it is mounted."""
+    """Name of a volume by its path in the container."""
     ports: list[dict[str, Any]] = field(default_factory=list)
     mode: str = "replicated"
     replicas: int = 1
     checked: bool = False
-    """Whether it has a health check: it counts as running only once it is healthy."""
+    """Whether it has a health check, so that it counts as running only once it is healthy."""
     failure_action: str = "pause"
     start_first: bool = False
     constraints: list[str] = field(default_factory=list)
@@ -40,7 +43,7 @@ class Spec:
 
 @dataclass
 class Compose:
-    """A stack: services by short name, and what is to be made, or must be there, under them."""
+    """A stack: services by short name, the networks and volumes to create, and what must exist."""
 
     services: dict[str, Spec]
     networks: dict[str, dict[str, Any]]
@@ -53,18 +56,18 @@ _VARIABLE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)(?:(:?[-?])([^}]*))?\})")
 
 
 def _substitute(text: str, env: Mapping[str, str]) -> str:
-    def value(match: re.Match[str]) -> str:
+    def replacement(match: re.Match[str]) -> str:
         if match[1]:
             return "$"
         name = match[2] or match[3]
-        found = env.get(name, "")
-        if found or (name in env and not (match[4] or "").startswith(":")):
-            return found
+        value = env.get(name, "")
+        if value or (name in env and not (match[4] or "").startswith(":")):
+            return value
         if (match[4] or "").endswith("?"):
             raise ComposeError(f"required variable {name} is missing a value: {match[5]}")
         return match[5] or ""
 
-    return _VARIABLE.sub(value, text)
+    return _VARIABLE.sub(replacement, text)
 
 
 def _interpolate(node: Any, env: Mapping[str, str]) -> Any:
@@ -77,8 +80,11 @@ def _interpolate(node: Any, env: Mapping[str, str]) -> Any:
     return node
 
 
-def read(stack: str, text: str, env: Mapping[str, str] | None = None) -> Compose:
-    """Read a Compose file for a stack; `ComposeError` says what Docker would say."""
+def parse(stack: str, text: str, env: Mapping[str, str] | None = None) -> Compose:
+    """Return the stack that a Compose file describes, with the variables of `env` put in.
+
+    Raises `ComposeError` in Docker's words if the file is wrong.
+    """
     try:
         document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     except yaml.YAMLError as error:
@@ -95,11 +101,11 @@ def read(stack: str, text: str, env: Mapping[str, str] | None = None) -> Compose
     services = {
         name: _service(name, body, names) for name, body in (document.get("services") or {}).items()
     }
-    return names.compose(services)
+    return names.to_compose(services)
 
 
 class _Names:
-    """Full names of a document's networks, volumes and secrets."""
+    """The full names of a document's networks, volumes and secrets."""
 
     def __init__(self, stack: str, document: dict[str, Any]) -> None:
         self._stack = stack
@@ -109,7 +115,7 @@ class _Names:
         }
 
     def full(self, part: str, name: str) -> str:
-        """The full name of what a service refers to by its short one."""
+        """Return the full name of what a service refers to by a short one."""
         known = self._parts[part]
         if name not in known:
             if part == "networks" and name == "default":
@@ -129,17 +135,17 @@ class _Names:
             if body.get("external")
         ]
 
-    def compose(self, services: dict[str, Spec]) -> Compose:
-        """The document, with the networks and volumes that its services use."""
+    def to_compose(self, services: dict[str, Spec]) -> Compose:
+        """Return the stack of services, with the networks and volumes that they use."""
         used = {network for spec in services.values() for network in spec.networks}
-        made = {
+        networks = {
             self.full("networks", name): body
             for name, body in self._parts["networks"].items()
             if not body.get("external") and self.full("networks", name) in used
         }
         volumes = {volume for spec in services.values() for volume in spec.volumes.values()}
-        outside = [name for name in self._external("networks") if name in used]
-        return Compose(services, made, sorted(volumes), outside, self._external("secrets"))
+        external = [name for name in self._external("networks") if name in used]
+        return Compose(services, networks, sorted(volumes), external, self._external("secrets"))
 
 
 def _service(name: str, body: Any, names: _Names) -> Spec:
@@ -158,7 +164,7 @@ def _service(name: str, body: Any, names: _Names) -> Spec:
         secrets=_secrets(body.get("secrets"), names),
         volumes=_volumes(body.get("volumes"), names),
         ports=[_port(entry) for entry in body.get("ports") or []],
-        checked=_checked(body.get("healthcheck")),
+        checked=_has_healthcheck(body.get("healthcheck")),
     )
     _deploy(spec, body.get("deploy") or {})
     return spec
@@ -183,11 +189,11 @@ def _words(command: Any) -> list[str]:
     return [str(word) for word in command or []]
 
 
-def _pairs(given: Any) -> dict[str, str]:
-    if isinstance(given, list):
-        split = [str(item).partition("=") for item in given]
+def _pairs(items: Any) -> dict[str, str]:
+    if isinstance(items, list):
+        split = [str(item).partition("=") for item in items]
         return {key: value for key, _, value in split}
-    return {str(key): _scalar(value) for key, value in (given or {}).items()}
+    return {str(key): _scalar(value) for key, value in (items or {}).items()}
 
 
 def _scalar(value: Any) -> str:
@@ -196,29 +202,29 @@ def _scalar(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _networks(name: str, given: Any, names: _Names) -> dict[str, list[str]]:
-    if isinstance(given, list):
-        given = dict.fromkeys(given)
-    chosen: dict[str, Any] = given or {"default": None}
+def _networks(name: str, entries: Any, names: _Names) -> dict[str, list[str]]:
+    if isinstance(entries, list):
+        entries = dict.fromkeys(entries)
+    chosen: dict[str, Any] = entries or {"default": None}
     return {
         names.full("networks", network): [name, *((settings or {}).get("aliases") or [])]
         for network, settings in chosen.items()
     }
 
 
-def _secrets(given: Any, names: _Names) -> dict[str, str]:
-    found = {}
-    for entry in given or []:
+def _secrets(entries: Any, names: _Names) -> dict[str, str]:
+    secrets = {}
+    for entry in entries or []:
         body = {"source": entry} if isinstance(entry, str) else entry
         target = str(body.get("target") or body["source"])
         path = target if target.startswith("/") else f"/run/secrets/{target}"
-        found[path] = names.full("secrets", body["source"])
-    return found
+        secrets[path] = names.full("secrets", body["source"])
+    return secrets
 
 
-def _volumes(given: Any, names: _Names) -> dict[str, str]:
-    found = {}
-    for entry in given or []:
+def _volumes(entries: Any, names: _Names) -> dict[str, str]:
+    volumes = {}
+    for entry in entries or []:
         if isinstance(entry, str):
             source, _, rest = entry.partition(":")
             target = rest.partition(":")[0]
@@ -227,8 +233,8 @@ def _volumes(given: Any, names: _Names) -> dict[str, str]:
         else:
             continue
         if source and target and not source.startswith((".", "/", "~")):
-            found[target] = names.full("volumes", source)
-    return found
+            volumes[target] = names.full("volumes", source)
+    return volumes
 
 
 def _port(entry: Any) -> dict[str, Any]:
@@ -247,7 +253,7 @@ def _port(entry: Any) -> dict[str, Any]:
     }
 
 
-def _checked(given: Any) -> bool:
-    if not isinstance(given, dict) or given.get("disable"):
+def _has_healthcheck(healthcheck: Any) -> bool:
+    if not isinstance(healthcheck, dict) or healthcheck.get("disable"):
         return False
-    return given.get("test") not in (None, "NONE", ["NONE"])
+    return healthcheck.get("test") not in (None, "NONE", ["NONE"])

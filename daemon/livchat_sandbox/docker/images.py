@@ -1,4 +1,4 @@
-"""Families of images: how long each takes to pull and to boot, and the database that it needs."""
+"""Profiles of images: how long they take to pull and to boot, and the database that they need."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 
 @dataclass(frozen=True)
-class Demand:
-    """A PostgreSQL database that a container logs in to."""
+class DatabaseLogin:
+    """The login of a container to its PostgreSQL database."""
 
     host: str
     name: str
@@ -22,23 +22,23 @@ Environment = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Family:
-    """What containers of an image have in common; times are in simulated seconds."""
+class ImageProfile:
+    """What containers of an image have in common; `pull` and `boot` take simulated seconds."""
 
     name: str
     title: str
     pull: float = 8.0
     boot: float = 2.0
-    demand: Callable[[Environment], Demand | None] | None = None
-    leads: Mapping[str, str] = field(default_factory=dict)
-    """Where a path sends its visitor on to."""
+    database_login: Callable[[Environment], DatabaseLogin | None] | None = None
+    redirects: Mapping[str, str] = field(default_factory=dict)
+    """The location that a path redirects to."""
 
 
-def _from_url(url: str) -> Demand | None:
+def _from_url(url: str) -> DatabaseLogin | None:
     parts = urlsplit(url)
     if not parts.scheme.startswith("postgres") or not parts.hostname:
         return None
-    return Demand(
+    return DatabaseLogin(
         parts.hostname,
         unquote(parts.path.lstrip("/")),
         unquote(parts.username or ""),
@@ -46,10 +46,10 @@ def _from_url(url: str) -> Demand | None:
     )
 
 
-def _n8n(env: Environment) -> Demand | None:
+def _n8n(env: Environment) -> DatabaseLogin | None:
     if env.get("DB_TYPE", "sqlite") != "postgresdb":
         return None
-    return Demand(
+    return DatabaseLogin(
         env.get("DB_POSTGRESDB_HOST", "localhost"),
         env.get("DB_POSTGRESDB_DATABASE", "n8n"),
         env.get("DB_POSTGRESDB_USER", "postgres"),
@@ -57,10 +57,10 @@ def _n8n(env: Environment) -> Demand | None:
     )
 
 
-def _chatwoot(env: Environment) -> Demand | None:
+def _chatwoot(env: Environment) -> DatabaseLogin | None:
     if url := env.get("DATABASE_URL"):
         return _from_url(url)
-    return Demand(
+    return DatabaseLogin(
         env.get("POSTGRES_HOST", "localhost"),
         env.get("POSTGRES_DATABASE", "chatwoot_production"),
         env.get("POSTGRES_USERNAME", "postgres"),
@@ -68,44 +68,50 @@ def _chatwoot(env: Environment) -> Demand | None:
     )
 
 
-def _evolution(env: Environment) -> Demand | None:
+def _evolution(env: Environment) -> DatabaseLogin | None:
     return _from_url(env.get("DATABASE_CONNECTION_URI") or env.get("DATABASE_URL", ""))
 
 
-_FAMILIES: tuple[tuple[str, Family], ...] = (
-    (r"(^|/)traefik$", Family("traefik", "Traefik", pull=3, boot=1)),
-    (r"(^|/)portainer(-ce|-ee)?$", Family("portainer", "Portainer", pull=4, boot=2)),
-    (r"(^|/)(pgvector|postgres|postgresql)$", Family("postgres", "PostgreSQL", pull=6, boot=2)),
-    (r"(^|/)(redis|valkey)$", Family("redis", "Redis", pull=2, boot=1)),
-    (r"(^|/)n8n$", Family("n8n", "n8n", pull=14, boot=6, demand=_n8n)),
-    (r"(^|/)chatwoot$", Family("chatwoot", "Chatwoot", boot=8, demand=_chatwoot)),
-    (r"(^|/)uptime-kuma$", Family("uptime-kuma", "Uptime Kuma", leads={"/": "/dashboard"})),
+_PROFILES: tuple[tuple[str, ImageProfile], ...] = (
+    (r"(^|/)traefik$", ImageProfile("traefik", "Traefik", pull=3, boot=1)),
+    (r"(^|/)portainer(-ce|-ee)?$", ImageProfile("portainer", "Portainer", pull=4, boot=2)),
+    (
+        r"(^|/)(pgvector|postgres|postgresql)$",
+        ImageProfile("postgres", "PostgreSQL", pull=6, boot=2),
+    ),
+    (r"(^|/)(redis|valkey)$", ImageProfile("redis", "Redis", pull=2, boot=1)),
+    (r"(^|/)n8n$", ImageProfile("n8n", "n8n", pull=14, boot=6, database_login=_n8n)),
+    (r"(^|/)chatwoot$", ImageProfile("chatwoot", "Chatwoot", boot=8, database_login=_chatwoot)),
+    (
+        r"(^|/)uptime-kuma$",
+        ImageProfile("uptime-kuma", "Uptime Kuma", redirects={"/": "/dashboard"}),
+    ),
     (
         r"(^|/)evolution-api$",
-        Family("evolution-api", "Evolution API", boot=4, demand=_evolution),
+        ImageProfile("evolution-api", "Evolution API", boot=4, database_login=_evolution),
     ),
 )
 
 
 def repository(image: str) -> str:
-    """An image's name without digest and tag."""
+    """Return an image's name without digest and tag."""
     name = image.partition("@")[0]
     head, slash, tail = name.rpartition("/")
     return head + slash + tail.partition(":")[0]
 
 
-def family(image: str) -> Family:
-    """The family of an image; one of its own for an image that is not special."""
+def profile_of(image: str) -> ImageProfile:
+    """Return the profile of an image; an image that is not listed has one after its name."""
     name = repository(image)
-    for pattern, found in _FAMILIES:
+    for pattern, profile in _PROFILES:
         if re.search(pattern, name):
-            return found
+            return profile
     last = name.rsplit("/", 1)[-1]
-    return Family(last, last.replace("-", " ").title())
+    return ImageProfile(last, last.replace("-", " ").title())
 
 
-def missing(image: str) -> bool:
-    """Whether no registry has this image: tag `does-not-exist`, or a host under `invalid`."""
+def not_in_registry(image: str) -> bool:
+    """Whether no registry has an image: tag `does-not-exist`, or a host in `invalid`."""
     host = image.partition("/")[0].partition(":")[0]
     tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
     return tag == "does-not-exist" or host == "invalid" or host.endswith(".invalid")

@@ -1,4 +1,7 @@
-"""What a Docker engine holds: swarm, networks, secrets, images, services; all of it as JSON."""
+"""The state of a Docker engine: swarm, networks, secrets, images, services, volumes.
+
+The field names are keys on disk.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from livchat_sandbox.docker.postgres import Cluster
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-def identity(*parts: object) -> str:
-    """A swarm identifier (25 characters) that is the same for the same parts."""
+def swarm_id(*parts: object) -> str:
+    """Return a swarm identifier (25 characters of base 36), the same for the same parts."""
     number = int.from_bytes(hashlib.sha256("\n".join(map(str, parts)).encode()).digest())
     digits = ""
     while len(digits) < 25:
@@ -22,13 +25,13 @@ def identity(*parts: object) -> str:
     return digits
 
 
-def digest(*parts: object) -> str:
-    """A container's or network's identifier (64 hexadecimal digits), likewise."""
+def hex_id(*parts: object) -> str:
+    """Return a container's or network's identifier (64 hex digits), the same for the same parts."""
     return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()
 
 
 class EngineError(Exception):
-    """What the engine answers to what it refuses, with the HTTP status that goes with it."""
+    """The engine refuses a call, in these words and with this HTTP status."""
 
     def __init__(self, message: str, status: int = 500) -> None:
         super().__init__(message)
@@ -37,7 +40,7 @@ class EngineError(Exception):
 
 @dataclass
 class Network:
-    """A network; `stack` is the one that it was made for."""
+    """A network; `stack` names the stack that it was made for."""
 
     id: str
     driver: str
@@ -62,7 +65,7 @@ class Secret:
 
 @dataclass
 class Volume:
-    """A named volume; what a database keeps in it is a `Cluster`."""
+    """A named volume; `cluster` is the data of a PostgreSQL server in it."""
 
     stack: str
     created: float
@@ -71,10 +74,10 @@ class Volume:
 
 @dataclass
 class Service:
-    """A service; `spec` is its present specification, made so at `updated` as `generation`.
+    """A service; `spec` is in force since `updated`, as the specification number `generation`.
 
-    `verdict` is empty while an update may still fail, then Docker's UpdateStatus state.
-    `address` is the place of its first task on docker_gwbridge.
+    `previous` is the specification before. `verdict` is empty while an update may still fail, then
+    Docker's UpdateStatus state. `address` is the number of its first task on docker_gwbridge.
     """
 
     id: str
@@ -90,14 +93,14 @@ class Service:
     verdict: str = ""
 
     @property
-    def short(self) -> str:
-        """The name that it has in its Compose file."""
+    def short_name(self) -> str:
+        """The service's name in its Compose file."""
         return self.name.removeprefix(f"{self.stack}_")
 
 
 @dataclass
-class Holdings:
-    """Everything that survives a restart of the engine."""
+class EngineState:
+    """All that survives a restart of the engine."""
 
     name: str
     version: str = ""
@@ -107,23 +110,23 @@ class Holdings:
     networks: dict[str, Network] = field(default_factory=dict)
     secrets: dict[str, Secret] = field(default_factory=dict)
     images: dict[str, float] = field(default_factory=dict)
-    """When the pull of each image ends."""
+    """When the pull of an image ends, in seconds since 1970."""
     services: dict[str, Service] = field(default_factory=dict)
     volumes: dict[str, Volume] = field(default_factory=dict)
     counter: int = 0
 
-    def number(self) -> int:
-        """The next number of a counter that never goes back."""
+    def next_number(self) -> int:
+        """Return the next number of a counter that never goes back."""
         self.counter += 1
         return self.counter
 
     def dump(self) -> dict[str, Any]:
-        """Everything as JSON."""
+        """Return the state as JSON data."""
         return asdict(self)
 
     @classmethod
-    def load(cls, dumped: dict[str, Any]) -> Holdings:
-        """Everything from its dump."""
+    def load(cls, dumped: dict[str, Any]) -> EngineState:
+        """Return the state of a dump."""
         parts = dict(dumped)
         parts["networks"] = {key: Network(**one) for key, one in dumped["networks"].items()}
         parts["secrets"] = {key: Secret(**one) for key, one in dumped["secrets"].items()}

@@ -1,17 +1,17 @@
-"""Moments and durations in the words of Docker's API and command line."""
+"""Moments and durations as Docker's API and command line write them."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
 
-def stamp(moment: float) -> str:
-    """A moment as Docker's API writes it (RFC 3339, UTC)."""
+def timestamp(moment: float) -> str:
+    """Return a moment in seconds since 1970 as Docker's API writes it (RFC 3339, UTC)."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def ago(seconds: float) -> str:
-    """A duration as Docker's command line words it: `About a minute`, `3 hours`."""
+    """Return a duration as Docker's command line writes it: `About a minute`, `3 hours`."""
     whole = int(max(seconds, 0))
     if whole < 1:
         return "Less than a second"

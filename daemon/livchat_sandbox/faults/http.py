@@ -1,82 +1,65 @@
-"""What a fault does to a call over HTTP: instead of the answer, before it, or after it."""
+"""What a network's fault does to a call over HTTP, in place of the answer, before or after it."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from livchat_sandbox.clock import Clock
+from livchat_sandbox.faults.effects import Delivery, NetworkEffect
+from livchat_sandbox.net.reset import reset_connection
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Work = Callable[[], Awaitable[web.StreamResponse]]
+Respond = Callable[[], Awaitable[web.StreamResponse]]
 
-SLOW, SLOW_LEAST = 20.0, 0.5
-LONGEST = 150.0
+SLOW_SECONDS, SLOW_REAL_SECONDS = 20.0, 0.5
+MAX_HOLD_SECONDS = 150.0
 """Real seconds for which a call that is never answered is held; its caller gives up long before."""
-_LOOK = 0.05
-_PAGE = "<html><head><title>One moment</title></head><body><h1>One moment</h1></body></html>\n"
-_UNLINGERING = struct.pack("ii", 1, 0)
+_CHECK_SECONDS = 0.05
+_PROXY_PAGE = (
+    "<html><head><title>One moment</title></head><body><h1>One moment</h1></body></html>\n"
+)
 
 
-class NoSuchFault(LookupError):
-    """It is none of those that are the same everywhere."""
-
-
-async def network(
-    name: str, clock: Clock, request: web.BaseRequest, work: Work
+async def apply_network_effect(
+    effect: NetworkEffect, clock: Clock, request: web.BaseRequest, respond: Respond
 ) -> web.StreamResponse:
-    """The answer under a fault that all services have; `work` does what was asked for."""
-    if name == "slow":
-        await pause(clock)
-        return await work()
-    if name == "garbage":
-        return _garbage()
-    if name == "truncated":
-        return _truncated(await work())
-    if name not in {"timeout_before", "timeout_after", "reset", "lost"}:
-        raise NoSuchFault(name)
-    if name in {"timeout_after", "lost"}:
-        await work()
-    if name in {"timeout_before", "timeout_after"}:
-        await _until_it_hangs_up(request)
-    hang_up(request.transport)
+    """Return the answer to a request under a fault; `respond` does what the request asks for."""
+    if effect.delivery is Delivery.LATE:
+        await slow_answer_delay(clock)
+    response = await respond() if effect.processed else _proxy_page()
+    if effect.delivery in {Delivery.WHOLE, Delivery.LATE}:
+        return response
+    if effect.delivery is Delivery.CUT:
+        return _cut(response)
+    if effect.delivery is Delivery.NEVER:
+        await _until_caller_gives_up(request)
+    reset_connection(request.transport)
     return web.Response()
 
 
-async def pause(clock: Clock) -> None:
-    """How long a slow answer takes."""
-    await asyncio.sleep(max(clock.scaled(SLOW), SLOW_LEAST))
+async def slow_answer_delay(clock: Clock) -> None:
+    """Wait for as long as a slow answer takes."""
+    await asyncio.sleep(max(clock.scaled(SLOW_SECONDS), SLOW_REAL_SECONDS))
 
 
-def hang_up(transport: asyncio.BaseTransport | None) -> None:
-    """End a connection by a reset, not by a polite end."""
-    if not isinstance(transport, asyncio.Transport):
-        return
-    side = transport.get_extra_info("socket")
-    if side is not None and side.family != socket.AF_UNIX:
-        side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _UNLINGERING)
-    transport.abort()
-
-
-async def _until_it_hangs_up(request: web.BaseRequest) -> None:
+async def _until_caller_gives_up(request: web.BaseRequest) -> None:
     # aiohttp tells of a caller that is gone by taking the transport away, and by nothing else.
-    for _ in range(int(LONGEST / _LOOK)):
+    for _ in range(int(MAX_HOLD_SECONDS / _CHECK_SECONDS)):
         if request.transport is None or request.transport.is_closing():
             return
-        await asyncio.sleep(_LOOK)
+        await asyncio.sleep(_CHECK_SECONDS)
 
 
-def _garbage() -> web.Response:
-    return web.Response(text=_PAGE, content_type="text/html")
+def _proxy_page() -> web.Response:
+    return web.Response(text=_PROXY_PAGE, content_type="text/html")
 
 
-def _truncated(answer: web.StreamResponse) -> web.StreamResponse:
-    whole = answer.body if isinstance(answer, web.Response) else None
-    if not isinstance(whole, bytes) or not whole:
-        return _garbage()
-    kind = answer.content_type
-    return web.Response(body=whole[: len(whole) // 2], status=answer.status, content_type=kind)
+def _cut(response: web.StreamResponse) -> web.StreamResponse:
+    body = response.body if isinstance(response, web.Response) else None
+    if not isinstance(body, bytes) or not body:
+        return _proxy_page()
+    half = body[: len(body) // 2]
+    return web.Response(body=half, status=response.status, content_type=response.content_type)

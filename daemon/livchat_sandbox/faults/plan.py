@@ -1,4 +1,4 @@
-"""A plan of faults: rules say which calls fail, how and how often. Same calls, same faults."""
+"""The plan of faults: rules say which calls fail, how and how often; same calls, same faults."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 
 from livchat_sandbox.faults.registry import ANY, FAULTS
 
-Meet = Callable[[str, str, str], str | None]
-"""Told of a call by service, route and line; says which fault it has, if any."""
+FaultDraw = Callable[[str, str, str], str | None]
+"""Is given a call (service, route, whole command line or nothing); returns its fault's name."""
 
 
-def all_well(_service: str, _route: str, _line: str) -> None:
-    """Nothing fails."""
+def no_faults(_service: str, _route: str, _command_line: str) -> None:
+    """A `FaultDraw` under which nothing fails."""
 
 
-class WrongRule(ValueError):
-    """A rule that cannot be: of an unknown service or fault, or with a field that is wrong."""
+class InvalidRule(ValueError):
+    """A rule names an unknown service or fault, or has a field with an impossible value."""
 
 
 @dataclass(frozen=True)
@@ -41,112 +41,112 @@ class Rule:
     def __post_init__(self) -> None:
         known = FAULTS.get(self.service)
         if known is None:
-            raise WrongRule(f"service: there is no {self.service}; there are {', '.join(FAULTS)}")
+            raise InvalidRule(f"service: there is no {self.service}; there are {', '.join(FAULTS)}")
         if self.fault != ANY and self.fault not in known:
-            raise WrongRule(
+            raise InvalidRule(
                 f"fault: {self.service} has no {self.fault}; it has {', '.join(sorted(known))}"
             )
         if not self.route or not isinstance(self.route, str):
-            raise WrongRule("route: it is a method and a path, or a command, maybe with *")
-        _whole("times", self.times, least=1, none=True)
-        _whole("after", self.after, least=0)
-        _whole("seed", self.seed, least=0)
+            raise InvalidRule("route: it is a method and a path, or a command, maybe with *")
+        _check_whole_number("times", self.times, least=1, optional=True)
+        _check_whole_number("after", self.after, least=0)
+        _check_whole_number("seed", self.seed, least=0)
         if isinstance(self.share, bool) or not isinstance(self.share, int | float):
-            raise WrongRule("share: it is a number")
+            raise InvalidRule("share: it is a number")
         if not 0 < self.share <= 1:
-            raise WrongRule("share: it is more than 0, and at most 1")
+            raise InvalidRule("share: it is more than 0, and at most 1")
 
     @classmethod
-    def read(cls, given: object) -> Rule:
-        """The rule in JSON data."""
-        if not isinstance(given, Mapping):
-            raise WrongRule("a rule is an object")
-        strange = sorted(set(given) - {each.name for each in fields(cls)})
-        if strange:
-            raise WrongRule(f"{strange[0]}: a rule has no such field")
-        missing = sorted({"service", "route", "fault"} - set(given))
+    def from_json(cls, data: object) -> Rule:
+        """Return the rule in JSON data; raise `InvalidRule` if it is none."""
+        if not isinstance(data, Mapping):
+            raise InvalidRule("a rule is an object")
+        unknown = sorted(set(data) - {each.name for each in fields(cls)})
+        if unknown:
+            raise InvalidRule(f"{unknown[0]}: a rule has no such field")
+        missing = sorted({"service", "route", "fault"} - set(data))
         if missing:
-            raise WrongRule(f"{missing[0]}: it is missing")
-        return cls(**given)
+            raise InvalidRule(f"{missing[0]}: it is missing")
+        return cls(**data)
 
-    def matches(self, service: str, route: str, line: str) -> bool:
-        """Whether this is a call that it is about."""
+    def matches(self, service: str, route: str, command_line: str) -> bool:
+        """Whether a call is one that the rule is about, by its route or by its whole line."""
         if service != self.service:
             return False
         if self.fault != ANY and not FAULTS[service][self.fault].applies(route):
             return False
-        return fnmatchcase(route, self.route) or bool(line and fnmatchcase(line, self.route))
+        return fnmatchcase(route, self.route) or bool(
+            command_line and fnmatchcase(command_line, self.route)
+        )
 
 
 @dataclass
-class _Placed:
-    """A rule at work."""
+class _ActiveRule:
+    """A rule at work, with the calls that it met and the faults that it gave them."""
 
     rule: Rule
-    chance: random.Random
-    met: int = 0
-    fired: int = 0
+    random: random.Random
+    calls: int = 0
     drawn: list[str] = field(default_factory=list)
 
     def draw(self, route: str) -> str | None:
-        """The fault of the next call that matches, if it is hit."""
+        """Return the name of the fault of the next call that matches, or None if it is spared."""
         rule = self.rule
-        self.met += 1
-        if self.met <= rule.after or (rule.times is not None and self.fired >= rule.times):
+        self.calls += 1
+        if self.calls <= rule.after or (rule.times is not None and len(self.drawn) >= rule.times):
             return None
-        # Drawn for each call, so that what is drawn for one depends on no other rule.
-        hit, choice = self.chance.random() < rule.share, self.chance.random()
-        name = rule.fault if rule.fault != ANY else _any(rule.service, route, choice)
+        # Both numbers are drawn for each call, so that one call's draw depends on no other rule.
+        hit, choice = self.random.random() < rule.share, self.random.random()
+        name = rule.fault if rule.fault != ANY else _draw_transient(rule.service, route, choice)
         if not hit or name is None:
             return None
-        self.fired += 1
         self.drawn.append(name)
         return name
 
 
-class Plan:
-    """The rules at work, in memory only. The first that hits a call decides."""
+class FaultPlan:
+    """The rules at work, in memory only. The first rule that hits a call decides."""
 
     def __init__(self, rules: list[Rule] | None = None) -> None:
-        self._placed: list[_Placed] = []
-        self.put(rules or [])
+        self._active: list[_ActiveRule] = []
+        self.set_rules(rules or [])
 
-    def put(self, rules: list[Rule]) -> None:
-        """These rules from now on, and no other; all begin anew."""
-        self._placed = [_Placed(rule, random.Random(rule.seed)) for rule in rules]  # noqa: S311
+    def set_rules(self, rules: list[Rule]) -> None:
+        """Replace all rules by these; each begins with no call met and its seed anew."""
+        self._active = [_ActiveRule(rule, random.Random(rule.seed)) for rule in rules]  # noqa: S311
 
-    def next(self, service: str, route: str, line: str = "") -> str | None:
-        """The fault of a call, by name: `hetzner`, `POST /servers`. `line` is a whole command."""
-        for placed in self._placed:
-            if placed.rule.matches(service, route, line):
-                name = placed.draw(route)
+    def draw(self, service: str, route: str, command_line: str = "") -> str | None:
+        """Return the name of a call's fault, or None: `draw("hetzner", "POST /servers")`."""
+        for active in self._active:
+            if active.rule.matches(service, route, command_line):
+                name = active.draw(route)
                 if name is not None:
                     return name
         return None
 
-    def told(self) -> list[dict[str, Any]]:
-        """The rules, each with how many calls it met and which faults it gave."""
+    def report(self) -> list[dict[str, Any]]:
+        """Return the rules as JSON data, each with the calls that it met and the faults it gave."""
         return [
             {
-                **asdict(placed.rule),
-                "met": placed.met,
-                "fired": placed.fired,
-                "faults": placed.drawn,
+                **asdict(active.rule),
+                "met": active.calls,
+                "fired": len(active.drawn),
+                "faults": active.drawn,
             }
-            for placed in self._placed
+            for active in self._active
         ]
 
 
-def _any(service: str, route: str, choice: float) -> str | None:
-    """One of the passing faults that apply."""
+def _draw_transient(service: str, route: str, choice: float) -> str | None:
+    """Return one of the transient faults that can happen to a route, by a number from 0 to 1."""
     names = sorted(
-        name for name, fault in FAULTS[service].items() if fault.passes and fault.applies(route)
+        name for name, fault in FAULTS[service].items() if fault.transient and fault.applies(route)
     )
     return names[int(choice * len(names))] if names else None
 
 
-def _whole(name: str, value: object, *, least: int, none: bool = False) -> None:
-    if value is None and none:
+def _check_whole_number(name: str, value: object, *, least: int, optional: bool = False) -> None:
+    if value is None and optional:
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise WrongRule(f"{name}: it is a whole number from {least}")
+        raise InvalidRule(f"{name}: it is a whole number from {least}")

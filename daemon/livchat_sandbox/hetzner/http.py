@@ -1,9 +1,9 @@
-"""How Hetzner's API speaks: errors, bodies, filters, pages."""
+"""The form of Hetzner's API: errors, bodies, fields, filters, pages."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -12,136 +12,152 @@ from aiohttp import web
 from livchat_sandbox.hetzner import labels
 
 Row = TypeVar("Row")
-Data = dict[str, Any]
+Json = dict[str, Any]
 
-PER_PAGE, PER_PAGE_MOST = 25, 50
+REQUESTS_PER_HOUR = 3600
+PER_PAGE, MAX_PER_PAGE = 25, 50
 
 
-class Refused(Exception):
-    """A request that is answered with an error of Hetzner's table."""
+class ApiError(Exception):
+    """A request is answered with an error of Hetzner's table; `details` depend on the code."""
 
-    def __init__(self, status: int, code: str, message: str, details: Data | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, details: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.details = details
 
-    def answer(self) -> web.Response:
-        """The error as it is sent."""
+    def response(self) -> web.Response:
+        """Return the error as it is sent."""
         error = {"code": self.code, "message": str(self), "details": self.details}
-        return reply({"error": error}, self.status)
+        return json_response({"error": error}, self.status)
 
 
-def bad_field(name: str, why: str) -> Refused:
-    """422: a field that cannot be."""
+def invalid_field(name: str, why: str) -> ApiError:
+    """Return a 422 for a field with an impossible value."""
     fields = {"fields": [{"name": name, "messages": [why]}]}
-    return Refused(422, "invalid_input", f"invalid input in field '{name}'", fields)
+    return ApiError(422, "invalid_input", f"invalid input in field '{name}'", fields)
 
 
-def taken(message: str, field: str) -> Refused:
-    """409: something like it is there already."""
-    return Refused(409, "uniqueness_error", message, {"fields": [{"name": field}]})
+def not_unique(message: str, field: str) -> ApiError:
+    """Return a 409 for a field whose value another resource has."""
+    return ApiError(409, "uniqueness_error", message, {"fields": [{"name": field}]})
 
 
-def missing(what: str, number: object) -> Refused:
-    """404: there is none of this id."""
-    return Refused(404, "not_found", f"{what} with ID '{number}' not found")
+def not_found(kind: str, resource_id: object) -> ApiError:
+    """Return a 404 for an id that no resource of its kind has."""
+    return ApiError(404, "not_found", f"{kind} with ID '{resource_id}' not found")
 
 
-def locked() -> Refused:
-    """423: an action is under way."""
-    return Refused(423, "locked", "server is locked")
+def locked() -> ApiError:
+    """Return a 423 for a server on which an action is under way."""
+    return ApiError(423, "locked", "server is locked")
 
 
-def protected(what: str) -> Refused:
-    """423: deletion is switched off."""
-    return Refused(423, "protected", f"{what} is protected")
+def protected(kind: str) -> ApiError:
+    """Return a 423 for a resource that may not be deleted."""
+    return ApiError(423, "protected", f"{kind} is protected")
 
 
-def reply(data: Data, status: int = 200) -> web.Response:
-    """An answer in compact JSON."""
-    text = json.dumps(data, separators=(",", ":"))
-    body, kind = text.encode(), "application/json; charset=UTF-8"
-    return web.Response(body=body, status=status, headers={"Content-Type": kind})
+def rate_limit_exceeded(requests_per_hour: int) -> ApiError:
+    """Return a 429 for a project that made more requests than it may."""
+    message = f"limit of {requests_per_hour} requests per hour reached"
+    return ApiError(429, "rate_limit_exceeded", message)
 
 
-async def body(request: web.Request) -> Data:
-    """The body's fields; none without a body."""
+def json_response(data: Json, status: int = 200) -> web.Response:
+    """Return an answer in compact JSON."""
+    body = json.dumps(data, separators=(",", ":")).encode()
+    headers = {"Content-Type": "application/json; charset=UTF-8"}
+    return web.Response(body=body, status=status, headers=headers)
+
+
+async def read_body(request: web.Request) -> Json:
+    """Return the fields of a body, none if it is empty; raise a 400 if it is no JSON object."""
     raw = await request.read()
     if not raw.strip():
         return {}
     try:
         data = json.loads(raw)
     except ValueError:
-        raise Refused(400, "json_error", "the request body is not valid JSON") from None
+        raise ApiError(400, "json_error", "the request body is not valid JSON") from None
     if not isinstance(data, dict):
-        raise Refused(400, "json_error", "the request body is not a JSON object")
+        raise ApiError(400, "json_error", "the request body is not a JSON object")
     return data
 
 
-def text(data: Data, name: str, default: str | None = None) -> str:
-    """A field that holds text."""
+def text_field(data: Json, name: str, default: str | None = None) -> str:
+    """Return a field that holds text; raise a 422 if it does not, or is empty or missing."""
     value = data.get(name, default)
     if not isinstance(value, str) or not value:
-        raise bad_field(name, "Missing data for required field." if value is None else "not text")
+        raise invalid_field(
+            name, "Missing data for required field." if value is None else "not text"
+        )
     return value
 
 
-def flag(data: Data, name: str, *, default: bool) -> bool:
-    """A field that holds a truth value."""
+def bool_field(data: Json, name: str, *, default: bool) -> bool:
+    """Return a field that holds true or false; raise a 422 if it holds something else."""
     value = data.get(name)
     if value is None:
         return default
     if not isinstance(value, bool):
-        raise bad_field(name, "Not a valid boolean.")
+        raise invalid_field(name, "Not a valid boolean.")
     return value
 
 
-def set_labels(data: Data) -> dict[str, str]:
-    """The labels to be set; none if not given."""
+def labels_field(data: Json) -> dict[str, str]:
+    """Return the labels that a body sets; raise a 422 if they are not allowed."""
     value = data.get("labels")
     if value is None:
         return {}
-    if not labels.allowed(value):
-        raise bad_field("labels", "these labels are not allowed")
+    if not labels.are_valid(value):
+        raise invalid_field("labels", "these labels are not allowed")
     return dict(value)
 
 
-def stamp(moment: float) -> str:
-    """A time as Hetzner writes it."""
+def timestamp(moment: float) -> str:
+    """Return a moment in seconds since 1970 as Hetzner writes it: ISO 8601, UTC, whole seconds."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
 
 
-def named(request: web.Request, rows: Iterable[Row]) -> list[Row]:
-    """The rows that the query's name and label selector pick, both if both are given."""
+def matching_query(request: web.Request, rows: Iterable[Row]) -> list[Row]:
+    """Return the rows that the query's name and label selector pick, both if both are given."""
     name, selector = request.query.get("name"), request.query.get("label_selector")
-    picked = [row for row in rows if name is None or getattr(row, "name", None) == name]
+    matching = [row for row in rows if name is None or getattr(row, "name", None) == name]
     if not selector:
-        return picked
+        return matching
     try:
-        test = labels.selector(selector)
+        test = labels.parse_selector(selector)
     except ValueError as error:
-        raise Refused(422, "invalid_input", str(error)) from None
-    return [row for row in picked if test(getattr(row, "labels", {}))]
+        raise ApiError(422, "invalid_input", str(error)) from None
+    return [row for row in matching if test(getattr(row, "labels", {}))]
 
 
-def in_order(request: web.Request, rows: list[Row], allowed: dict[str, str]) -> list[Row]:
-    """The rows in the order of the query's `sort`; `allowed` says which attribute each means."""
+def sorted_by_query(
+    request: web.Request, rows: list[Row], sortable: Mapping[str, str]
+) -> list[Row]:
+    """Return the rows in the order of the query's `sort`.
+
+    `sortable` is the attribute by the word of the query.
+    """
     for sort in reversed(request.query.getall("sort", [])):
         field, _, direction = sort.partition(":")
-        if field not in allowed or direction not in ("", "asc", "desc"):
-            raise bad_field("sort", f"cannot sort by {sort}")
-        attribute = allowed[field]
+        if field not in sortable or direction not in ("", "asc", "desc"):
+            raise invalid_field("sort", f"cannot sort by {sort}")
+        attribute = sortable[field]
         rows = sorted(rows, key=lambda row: getattr(row, attribute), reverse=direction == "desc")
     return rows
 
 
-def page(
-    request: web.Request, name: str, rows: list[Row], view: Callable[[Row], Data]
+def page_response(
+    request: web.Request, name: str, rows: list[Row], view: Callable[[Row], Json]
 ) -> web.Response:
-    """One page of rows, with where it stands among all."""
-    number = _whole(request, "page", 1, most=2**31)
-    size = _whole(request, "per_page", PER_PAGE, most=PER_PAGE_MOST)
+    """Return one page of rows under a name, with where the page stands among all."""
+    number = _int_parameter(request, "page", 1, maximum=2**31)
+    size = _int_parameter(request, "per_page", PER_PAGE, maximum=MAX_PER_PAGE)
     last = max(1, -(-len(rows) // size))
     pagination = {
         "page": number,
@@ -152,10 +168,10 @@ def page(
         "total_entries": len(rows),
     }
     shown = [view(row) for row in rows[(number - 1) * size : number * size]]
-    answer = reply({name: shown, "meta": {"pagination": pagination}})
+    response = json_response({name: shown, "meta": {"pagination": pagination}})
     if links := _links(request, pagination):
-        answer.headers["Link"] = links
-    return answer
+        response.headers["Link"] = links
+    return response
 
 
 def _links(request: web.Request, pagination: dict[str, int | None]) -> str:
@@ -167,10 +183,10 @@ def _links(request: web.Request, pagination: dict[str, int | None]) -> str:
     )
 
 
-def _whole(request: web.Request, name: str, default: int, *, most: int) -> int:
-    given = request.query.get(name)
-    if given is None:
+def _int_parameter(request: web.Request, name: str, default: int, *, maximum: int) -> int:
+    value = request.query.get(name)
+    if value is None:
         return default
-    if not given.isdecimal() or not 1 <= int(given) <= most:
-        raise bad_field(name, f"must be from 1 to {most}")
-    return int(given)
+    if not value.isdecimal() or not 1 <= int(value) <= maximum:
+        raise invalid_field(name, f"must be from 1 to {maximum}")
+    return int(value)

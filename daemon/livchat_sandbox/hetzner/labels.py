@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-Test = Callable[[Mapping[str, str]], bool]
+LabelTest = Callable[[Mapping[str, str]], bool]
 
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 _PREFIX = r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*/)?"
@@ -18,7 +18,7 @@ _EQUAL = re.compile(rf"({_KEY})\s*(==|=|!=)\s*({_VALUE})")
 _HAS = re.compile(rf"(!?)\s*({_KEY})")
 
 
-def allowed(labels: object) -> bool:
+def are_valid(labels: object) -> bool:
     """Whether these are labels that can be set."""
     return isinstance(labels, dict) and all(
         isinstance(key, str)
@@ -30,21 +30,24 @@ def allowed(labels: object) -> bool:
     )
 
 
-def selector(text: str) -> Test:
-    """A test that labels pass if they meet every term; `ValueError` if the text cannot be read."""
-    tests = [_test(term.strip()) for term in _TERMS.split(text)]
+def parse_selector(text: str) -> LabelTest:
+    """Return a test that labels pass if they meet every term of a selector.
+
+    Raises `ValueError` if the selector cannot be read.
+    """
+    tests = [_parse_term(term.strip()) for term in _TERMS.split(text)]
     return lambda labels: all(test(labels) for test in tests)
 
 
-def _test(term: str) -> Test:
-    if found := _IN.fullmatch(term):
-        key, word, values = found.groups()
+def _parse_term(term: str) -> LabelTest:
+    if match := _IN.fullmatch(term):
+        key, operator, values = match.groups()
         wanted = {value.strip() for value in values.split(",")}
-        return lambda labels: (labels.get(key) in wanted) == (word == "in")
-    if found := _EQUAL.fullmatch(term):
-        key, sign, value = found.groups()
-        return lambda labels: (labels.get(key) == value) == (sign != "!=")
-    if found := _HAS.fullmatch(term):
-        no, key = found.groups()
-        return lambda labels: (key in labels) == (no == "")
+        return lambda labels: (labels.get(key) in wanted) == (operator == "in")
+    if match := _EQUAL.fullmatch(term):
+        key, operator, value = match.groups()
+        return lambda labels: (labels.get(key) == value) == (operator != "!=")
+    if match := _HAS.fullmatch(term):
+        negation, key = match.groups()
+        return lambda labels: (key in labels) == (negation == "")
     raise ValueError(f"cannot read the label selector at '{term}'")

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from livchat_sandbox.cloud.world import World
-from livchat_sandbox.hetzner.http import stamp
+from livchat_sandbox.hetzner.http import Json, timestamp
 from livchat_sandbox.storage.state import Action, PrimaryIp, Server, SshKey
-
-Data = dict[str, Any]
 
 
 class Views:
-    """Turns records of the world into JSON data."""
+    """Turns rows of the account into JSON data."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
-    def server(self, server: Server) -> Data:
-        """A server with its type, image and place, whole."""
-        kind = self._world.catalog.server_type(server.type) or {}
-        prices = [p for p in kind["prices"] if p["location"] == server.location]
+    def server(self, server: Server) -> Json:
+        """Return a server with its server type, image and location in full."""
+        server_type = self._world.products.server_type(server.type) or {}
+        prices = [each for each in server_type["prices"] if each["location"] == server.location]
         return {
             "id": server.id,
             "name": server.name,
             "status": server.status,
-            "created": stamp(server.created),
+            "created": timestamp(server.created),
             "public_net": self._public_net(server),
             "private_net": [],
-            "server_type": kind,
-            "image": self._world.catalog.image(server.image),
+            "server_type": server_type,
+            "image": self._world.products.image(server.image),
             "iso": None,
-            "location": self._world.catalog.location(server.location),
+            "location": self._world.products.location(server.location),
             "rescue_enabled": False,
-            "locked": self._world.lifecycle.locked(server),
+            "locked": self._world.lifecycle.is_locked(server),
             "backup_window": None,
             "outgoing_traffic": 0,
             "ingoing_traffic": 0,
@@ -42,12 +38,12 @@ class Views:
             "labels": server.labels,
             "volumes": [],
             "load_balancers": [],
-            "primary_disk_size": kind["disk"],
+            "primary_disk_size": server_type["disk"],
             "placement_group": None,
         }
 
-    def address(self, address: PrimaryIp) -> Data:
-        """A Primary IP."""
+    def primary_ip(self, address: PrimaryIp) -> Json:
+        """Return a Primary IP."""
         return {
             "id": address.id,
             "name": address.name,
@@ -57,55 +53,55 @@ class Views:
             "assignee_type": "server",
             "auto_delete": address.auto_delete,
             "blocked": False,
-            "created": stamp(address.created),
-            "dns_ptr": _pointers(address),
+            "created": timestamp(address.created),
+            "dns_ptr": _reverse_names(address),
             "labels": address.labels,
-            "location": self._world.catalog.location(address.location),
+            "location": self._world.products.location(address.location),
             "protection": {"delete": address.protected},
         }
 
-    def key(self, key: SshKey) -> Data:
-        """An SSH key."""
+    def ssh_key(self, key: SshKey) -> Json:
+        """Return an SSH key."""
         return {
             "id": key.id,
             "name": key.name,
             "fingerprint": key.fingerprint,
             "public_key": key.public_key,
             "labels": key.labels,
-            "created": stamp(key.created),
+            "created": timestamp(key.created),
         }
 
-    def action(self, action: Action) -> Data:
-        """An action, and how far it is: 100 only when it has ended."""
+    def action(self, action: Action) -> Json:
+        """Return an action with its progress in percent, which is 100 only when it has ended."""
         running = action.status == "running"
-        length = max(action.ends - action.started, 1e-9)
-        share = (self._world.clock.now() - action.started) / length
+        duration = max(action.ends - action.started, 1e-9)
+        share = (self._world.clock.now() - action.started) / duration
         failure = {"code": "action_failed", "message": action.error} if action.error else None
         return {
             "id": action.id,
             "command": action.command,
             "status": action.status,
             "progress": min(99, max(0, int(share * 100))) if running else 100,
-            "started": stamp(action.started),
-            "finished": None if running else stamp(action.ends),
-            "resources": [{"id": number, "type": kind} for number, kind in action.resources],
+            "started": timestamp(action.started),
+            "finished": None if running else timestamp(action.ends),
+            "resources": [{"id": each, "type": kind} for each, kind in action.resources],
             "error": failure,
         }
 
-    def _public_net(self, server: Server) -> Data:
-        net: Data = {"ipv4": None, "ipv6": None, "floating_ips": [], "firewalls": []}
+    def _public_net(self, server: Server) -> Json:
+        net: Json = {"ipv4": None, "ipv6": None, "floating_ips": [], "firewalls": []}
         for address in self._world.addresses_of(server):
-            pointers = _pointers(address)
+            reverse_names = _reverse_names(address)
             net[address.kind] = {
                 "id": address.id,
                 "ip": address.ip,
                 "blocked": False,
-                "dns_ptr": pointers[0]["dns_ptr"] if address.kind == "ipv4" else pointers,
+                "dns_ptr": reverse_names[0]["dns_ptr"] if address.kind == "ipv4" else reverse_names,
             }
         return net
 
 
-def _pointers(address: PrimaryIp) -> list[dict[str, str]]:
+def _reverse_names(address: PrimaryIp) -> list[dict[str, str]]:
     if address.kind == "ipv4" and address.ip not in address.pointers:
         reverse = ".".join(reversed(address.ip.split(".")))
         return [{"ip": address.ip, "dns_ptr": f"static.{reverse}.clients.sandbox.invalid"}]

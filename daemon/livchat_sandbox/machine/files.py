@@ -13,24 +13,24 @@ _RELEASES: dict[str, tuple[str, str, str, str]] = {
 }
 
 
-def release(image: str) -> tuple[str, str, str, str]:
-    """The distribution, version, code name and title of an image; an app image stands on Ubuntu."""
+def image_release(image: str) -> tuple[str, str, str, str]:
+    """Return distribution, version, code name and title of an image; app images are Ubuntu's."""
     return _RELEASES.get(image, _RELEASES["ubuntu-24.04"])
 
 
 class Files:
     """Files by absolute path, each with its text and its mode (`0644`).
 
-    Bytes that are no UTF-8 are kept as surrogate escapes.
+    Bytes that are no UTF-8 are kept as surrogate escapes. A folder exists while a file is in it.
     """
 
-    def __init__(self, held: dict[str, list[str]] | None = None) -> None:
-        self._held = held or {}
+    def __init__(self, files: dict[str, list[str]] | None = None) -> None:
+        self._files = files or {}
 
     @classmethod
-    def of(cls, image: str, hostname: str) -> Files:
-        """What an image holds that anybody reads."""
-        distribution, version, code_name, title = release(image)
+    def from_image(cls, image: str, hostname: str) -> Files:
+        """Return the files of an image that commands read."""
+        distribution, version, code_name, title = image_release(image)
         files = cls()
         files.write(
             "/etc/os-release",
@@ -44,45 +44,45 @@ class Files:
         return files
 
     def read(self, path: str) -> str | None:
-        """The text of a file, or None."""
-        held = self._held.get(path)
-        return held[0] if held else None
+        """Return the text of a file, or None if there is none."""
+        file = self._files.get(path)
+        return file[0] if file else None
 
     def mode(self, path: str) -> str | None:
-        """The mode of a file, or None."""
-        held = self._held.get(path)
-        return held[1] if held else None
+        """Return the mode of a file, or None if there is none."""
+        file = self._files.get(path)
+        return file[1] if file else None
 
     def write(self, path: str, content: str, mode: str = "0644") -> None:
         """Make or replace a file."""
-        self._held[path] = [content, mode]
+        self._files[path] = [content, mode]
 
     def append(self, path: str, content: str) -> None:
-        """Add to a file, which is made if there is none."""
-        self._held.setdefault(path, ["", "0644"])[0] += content
+        """Append to a file, which is made if there is none."""
+        self._files.setdefault(path, ["", "0644"])[0] += content
 
     def remove(self, path: str) -> bool:
-        """Remove a file; whether there was one."""
-        return self._held.pop(path, None) is not None
+        """Remove a file; return whether there was one."""
+        return self._files.pop(path, None) is not None
 
     def chmod(self, path: str, mode: str) -> bool:
-        """Change the mode of a file; whether there is one."""
-        held = self._held.get(path)
-        if held is None:
+        """Change the mode of a file; return whether there is one."""
+        file = self._files.get(path)
+        if file is None:
             return False
-        held[1] = mode
+        file[1] = mode
         return True
 
-    def under(self, folder: str) -> bool:
-        """Whether a folder is there: files live in it."""
+    def has_folder(self, folder: str) -> bool:
+        """Whether a folder exists."""
         prefix = folder.rstrip("/") + "/"
-        return any(path.startswith(prefix) for path in self._held)
+        return any(path.startswith(prefix) for path in self._files)
 
-    def text(self, folder: str) -> str:
-        """All that the files of a folder say."""
+    def concatenated(self, folder: str) -> str:
+        """Return the text of all files of a folder, one after the other."""
         prefix = folder.rstrip("/") + "/"
-        return "".join(held[0] for path, held in self._held.items() if path.startswith(prefix))
+        return "".join(file[0] for path, file in self._files.items() if path.startswith(prefix))
 
     def dump(self) -> dict[str, Any]:
-        """The files as JSON."""
-        return {path: list(held) for path, held in self._held.items()}
+        """Return the files as JSON data: text and mode by path."""
+        return {path: list(file) for path, file in self._files.items()}

@@ -1,4 +1,4 @@
-"""Transient units of a simulated machine: they run on by the clock, watched or not."""
+"""Transient systemd units of a simulated machine, which go on by the clock."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 @dataclass
 class Work:
-    """What a long command will print and when, how it ends, and what is so once it has ended.
+    """What a long command will print and when, how it ends, and what it changes at its end.
 
-    Times are moments of the clock. `effect` names a change (`installed`, `updated`, `configured`)
-    with its data; it happens only if the command ends with 0. `breaks` says that stopping it
-    half-way leaves dpkg interrupted.
+    Times are seconds since 1970. `effect` names a change of the machine (`installed`, `updated`,
+    `opened`, `configured`) with the packages in `names`; it happens only if the command ends with
+    0. `breaks` says that a stop half-way leaves dpkg interrupted, `locks` that the command holds
+    the package manager's lock.
     """
 
     lines: list[tuple[float, str]]
@@ -26,7 +27,10 @@ class Work:
 
 @dataclass
 class Unit:
-    """A transient unit, with the file that takes its output."""
+    """A transient unit. `log` is the file that takes its output.
+
+    `printed` counts the lines that are in it. A unit that does not `remain` is gone once it ended.
+    """
 
     name: str
     argv: list[str]
@@ -36,16 +40,16 @@ class Unit:
     ended: bool = False
     remains: bool = True
 
-    def settle(self, now: float) -> str:
-        """What it has printed since it was last looked at."""
+    def take_output(self, now: float) -> str:
+        """Return what the unit printed since the last call."""
         fresh: list[str] = []
         while self.printed < len(self.work.lines) and self.work.lines[self.printed][0] <= now:
             fresh.append(self.work.lines[self.printed][1] + "\n")
             self.printed += 1
         return "".join(fresh)
 
-    def state(self) -> tuple[str, str, str, int]:
-        """ActiveState, SubState, Result and ExecMainStatus."""
+    def systemd_state(self) -> tuple[str, str, str, int]:
+        """Return ActiveState, SubState, Result and ExecMainStatus."""
         if not self.ended:
             return "active", "running", "success", 0
         if self.work.code:
@@ -53,12 +57,12 @@ class Unit:
         return "active", "exited", "success", 0
 
     def dump(self) -> dict[str, Any]:
-        """The unit as JSON."""
+        """Return the unit as JSON data."""
         return asdict(self)
 
     @classmethod
     def load(cls, dumped: dict[str, Any]) -> Unit:
-        """A unit from its dump."""
+        """Return a unit from its dump."""
         work = dict(dumped["work"])
         work["lines"] = [(at, text) for at, text in work["lines"]]
         return cls(**{**dumped, "work": Work(**work)})

@@ -1,1 +1,1 @@
-"""Ports on loopback: listeners, dead ports, the front for browsers."""
+"""Ports on loopback: listeners, ports where nobody answers, resets."""

@@ -1,4 +1,4 @@
-"""Listeners on loopback that keep their ports when the sandbox comes back."""
+"""Listeners on loopback that keep their ports when the sandbox is started again."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from aiohttp import web
 LOOPBACK = "127.0.0.1"
 
 
-def bind(*wanted: int) -> socket.socket:
-    """A socket on the first of these ports that is free, else on any; it does not listen yet."""
-    for port in (*wanted, 0):
+def bind(*preferred_ports: int) -> socket.socket:
+    """Return a TCP socket bound to the first free one of these ports, else to any.
+
+    It does not listen yet. Raises `OSError` if no port of loopback is free.
+    """
+    for port in (*preferred_ports, 0):
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        # Connections of the sandbox before us may linger on its port: they are not in the way.
+        # Connections of an earlier sandbox may linger on its port: they are not in the way.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((LOOPBACK, port))
@@ -24,31 +27,34 @@ def bind(*wanted: int) -> socket.socket:
     raise OSError("no port is free on loopback")
 
 
-def refusing() -> socket.socket:
-    """A socket that never listens: whoever connects to its port is refused while it lives."""
-    door = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    door.bind((LOOPBACK, 0))
-    return door
+def refusing_socket() -> socket.socket:
+    """Return a bound socket that never listens: connections to its port are refused."""
+    refusing = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    refusing.bind((LOOPBACK, 0))
+    return refusing
 
 
 class Listeners:
-    """Applications served on sockets of their own."""
+    """HTTP applications, each served on a socket of its own."""
 
     def __init__(self) -> None:
         self._runners: list[web.AppRunner] = []
 
-    async def serve(self, app: web.Application, *wanted: int) -> int:
-        """Serve an application; the port."""
-        # Answers in progress are given a moment at the end, connections that idle are not.
+    async def serve(self, app: web.Application, *preferred_ports: int) -> int:
+        """Serve an application and return its port: the first free one of these, else any.
+
+        Raises `OSError` if no port of loopback is free.
+        """
+        # Answers in progress are given a moment at the end, idle connections are not.
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2, keepalive_timeout=30)
         await runner.setup()
         self._runners.append(runner)
-        for attempt in (wanted, ()):
-            listener = bind(*attempt)
+        for ports in (preferred_ports, ()):
+            listener = bind(*ports)
             try:
                 await web.SockSite(runner, listener, backlog=1024).start()
             except OSError:
-                # Bound by another in the same instant, and listening before us.
+                # Another program bound the port in the same instant, and listened before us.
                 listener.close()
             else:
                 port: int = listener.getsockname()[1]

@@ -1,18 +1,15 @@
-"""Portainer's environments: the Docker engine that it looks after, and the way through to it."""
+"""Portainer's environments: the Docker engines that it manages, and the proxy to them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from aiohttp import web
 
 from livchat_sandbox.portainer import docker_proxy
-from livchat_sandbox.portainer.http import Failure, answer
+from livchat_sandbox.portainer.http import ApiCall, ApiError, json_response
 
-if TYPE_CHECKING:
-    from aiohttp import web
-
-    from livchat_sandbox.portainer.http import Call
-
-_RIGHTS = (
+_PERMISSIONS = (
     "allowBindMountsForRegularUsers",
     "allowContainerCapabilitiesForRegularUsers",
     "allowDeviceMappingForRegularUsers",
@@ -24,7 +21,7 @@ _RIGHTS = (
     "allowVolumeBrowserForRegularUsers",
     "enableHostManagementFeatures",
 )
-_SAME: dict[str, Any] = {
+_COMMON_FIELDS: dict[str, Any] = {
     "Type": 1,
     "URL": "unix:///var/run/docker.sock",
     "GroupId": 1,
@@ -42,7 +39,7 @@ _SAME: dict[str, Any] = {
     "TeamAccessPolicies": {},
     "Agent": {"Version": ""},
     "TLSConfig": {"TLS": False, "TLSSkipVerify": False},
-    "SecuritySettings": dict.fromkeys(_RIGHTS, False),
+    "SecuritySettings": dict.fromkeys(_PERMISSIONS, False),
     "Edge": {"AsyncMode": False, "CommandInterval": 0, "PingInterval": 0, "SnapshotInterval": 0},
     "Kubernetes": {
         "Configuration": {"AllowNoneIngressClass": False, "IngressAvailabilityPerNamespace": False},
@@ -56,42 +53,43 @@ _SAME: dict[str, Any] = {
 }
 
 
-def _shown(number: int, name: str) -> dict[str, Any]:
-    return {"Id": number, "Name": name, **_SAME}
+def _view(environment_id: int, name: str) -> dict[str, Any]:
+    return {"Id": environment_id, "Name": name, **_COMMON_FIELDS}
 
 
-async def index(call: Call) -> web.Response:
+async def index(call: ApiCall) -> web.Response:
     """`GET /endpoints`."""
     wanted = call.request.query.get("name")
-    found = [
-        _shown(number, name)
-        for number, name in call.data.environments.items()
+    environments = [
+        _view(environment_id, name)
+        for environment_id, name in call.data.environments.items()
         if wanted in {None, "", name}
     ]
-    count = {"X-Total-Count": str(len(found)), "X-Total-Available": str(len(found))}
-    return answer(found, headers=count)
+    count = str(len(environments))
+    headers = {"X-Total-Count": count, "X-Total-Available": count}
+    return json_response(environments, headers=headers)
 
 
-async def show(call: Call) -> web.Response:
+async def show(call: ApiCall) -> web.Response:
     """`GET /endpoints/{id}`."""
-    number = call.environment(call.ids[0])
-    return answer(_shown(number, call.data.environments[number]))
+    environment_id = call.environment(call.ids[0])
+    return json_response(_view(environment_id, call.data.environments[environment_id]))
 
 
-async def create(call: Call) -> web.Response:
+async def create(call: ApiCall) -> web.Response:
     """`POST /endpoints`, which reads form data and no JSON."""
-    given = await call.request.post()
-    name, kind = str(given.get("Name") or ""), given.get("EndpointCreationType")
+    form = await call.request.post()
+    name, kind = str(form.get("Name") or ""), form.get("EndpointCreationType")
     if not name or kind not in {"1", "2"}:
-        raise Failure(400, "Invalid request payload", "Invalid environment name or type")
+        raise ApiError(400, "Invalid request payload", "Invalid environment name or type")
     if name in call.data.environments.values():
-        raise Failure(409, "Name is not unique", "")
-    number = max(call.data.environments, default=0) + 1
-    call.data.environments[number] = name
-    return answer(_shown(number, name))
+        raise ApiError(409, "Name is not unique", "")
+    environment_id = max(call.data.environments, default=0) + 1
+    call.data.environments[environment_id] = name
+    return json_response(_view(environment_id, name))
 
 
-async def docker(call: Call) -> web.Response:
+async def docker(call: ApiCall) -> web.Response:
     """`/endpoints/{id}/docker/...`, any method."""
     call.environment(call.ids[0])
     return docker_proxy.proxy(call.request, call.machine, call.ids[1])

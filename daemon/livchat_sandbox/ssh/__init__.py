@@ -1,1 +1,1 @@
-"""SSH of a simulated machine."""
+"""The SSH server of a simulated machine."""

@@ -7,38 +7,38 @@ from typing import Any
 
 import yaml
 
-from livchat_sandbox.commands.result import Answer, fail
+from livchat_sandbox.commands.result import CommandResult, failure
 
 _SUDO = "sudo -n -- "
 
 
 @dataclass(frozen=True)
 class Account:
-    """A user with the public keys that let them in; `sudo` says that it asks for no password."""
+    """A user with the public keys that open it; `sudo` says that sudo asks for no password."""
 
     name: str
     keys: tuple[str, ...]
     sudo: bool = False
 
-    def as_root(self, line: str) -> str | Answer:
-        """The command line that root runs for this user, or the refusal."""
+    def root_command(self, line: str) -> str | CommandResult:
+        """Return the command line that root runs for this user, or the refusal."""
         if self.name == "root":
             return line
         if not line.startswith(_SUDO):
-            return fail(f"sandbox: not simulated: {self.name} without sudo: {line}", 127)
+            return failure(f"sandbox: not simulated: {self.name} without sudo: {line}", 127)
         if not self.sudo:
-            return fail("sudo: a password is required")
+            return failure("sudo: a password is required")
         return line.removeprefix(_SUDO)
 
 
-def accounts(user_data: str, root_keys: list[str]) -> dict[str, Account]:
-    """The accounts of a machine, by name."""
-    found = {"root": Account("root", tuple(root_keys))}
+def parse_accounts(user_data: str, root_keys: list[str]) -> dict[str, Account]:
+    """Return the accounts of a machine by name; root's keys are those of the provider."""
+    accounts = {"root": Account("root", tuple(root_keys))}
     for user in _users(user_data):
         name, rule = str(user["name"]), str(user.get("sudo") or "")
         keys = tuple(str(key) for key in user.get("ssh_authorized_keys") or ())
-        found[name] = Account(name, keys, sudo="NOPASSWD" in rule)
-    return found
+        accounts[name] = Account(name, keys, sudo="NOPASSWD" in rule)
+    return accounts
 
 
 def _users(user_data: str) -> list[dict[str, Any]]:

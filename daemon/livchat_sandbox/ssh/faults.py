@@ -1,30 +1,18 @@
-"""Faults over SSH: how a command is called in a rule, and what one under a fault answers."""
+"""SSH faults at work: how rules name a command, and what a command answers that is made to fail."""
 
 from __future__ import annotations
 
 import shlex
 
-from livchat_sandbox.commands.result import Answer
+from livchat_sandbox.commands.result import CommandResult
+from livchat_sandbox.faults.effects import CommandFailure
 
-CONNECT = "connect"
-"""The route of the making of a connection."""
-_DEPTH = {"docker": 3, "systemctl": 2, "cloud-init": 2}
-NO_ROOM = "No space left on device"
-LOCKED = (
-    "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 812 (apt-get)\n"
-    "E: Unable to acquire the dpkg frontend lock (/var/lib/dpkg/lock-frontend), "
-    "is another process using it?"
-)
-ENDINGS = {
-    "command_fails": ("it was told to fail", 1),
-    "disk_full": (NO_ROOM, 1),
-    "apt_lock": (LOCKED, 100),
-}
-"""The last words of a command under a fault, and its exit status."""
+_NAME_LENGTHS = {"docker": 3, "systemctl": 2, "cloud-init": 2}
+"""How many words name a command of a program, where it is more than the program's own."""
 
 
-def route(line: str) -> str:
-    """A command without its data: `docker stack deploy`, `systemd-run apt-get install`."""
+def command_route(line: str) -> str:
+    """Return a command without its data: `docker stack deploy`, `systemd-run apt-get install`."""
     try:
         words = shlex.split(line)
     except ValueError:
@@ -34,10 +22,10 @@ def route(line: str) -> str:
     return _name(words)
 
 
-def failed(name: str, line: str) -> Answer:
-    """The answer of a command that a fault lets fail."""
-    words, code = ENDINGS[name]
-    return Answer(stderr=f"{_name(line.split())}: {words}\n", code=code)
+def failed_result(failure: CommandFailure, line: str) -> CommandResult:
+    """Return the result of a command that a fault lets fail."""
+    stderr = f"{_name(line.split())}: {failure.message}\n"
+    return CommandResult(stderr=stderr, exit_status=failure.exit_status)
 
 
 def _name(words: list[str]) -> str:
@@ -45,9 +33,9 @@ def _name(words: list[str]) -> str:
     if program == "apt-get":
         verbs = [word for word in words if word in {"update", "install"}]
         return " ".join(["apt-get", *verbs[:1]])
-    named = [program]
-    for word in words[1 : _DEPTH.get(program, 1)]:
+    name = [program]
+    for word in words[1 : _NAME_LENGTHS.get(program, 1)]:
         if word.startswith("-"):
             break
-        named.append(word)
-    return " ".join(named)
+        name.append(word)
+    return " ".join(name)

@@ -14,15 +14,15 @@ from livchat_sandbox.storage.folder import Folder
 
 log = logging.getLogger(__name__)
 
-DEBOUNCE = 0.05
-# Encoding takes the loop's time: a tenth of it at most, and 10 ms of machines at a stretch.
-SHARE, STRETCH = 10, 0.01
-# However large the world, it is never older on disk than this.
-PAUSE_MOST = 1.0
+DEBOUNCE_SECONDS = 0.05
+ENCODING_SECONDS = 0.01
+"""For how long machines are encoded at a stretch, since the event loop stands still meanwhile."""
+PAUSE_FACTOR, MAX_PAUSE_SECONDS = 10, 1.0
+"""The pause after a save, in times of its encoding; the disk is never older than the longest."""
 
 
-class Keeper:
-    """Saves what was said to have changed: at most once in 50 ms, rarer for a large world."""
+class Autosave:
+    """Saves what was marked dirty: at most once in 50 ms, more rarely if the world is large."""
 
     def __init__(
         self,
@@ -40,11 +40,11 @@ class Keeper:
         self._saving = asyncio.Lock()
 
     def start(self) -> None:
-        """Begin to save."""
-        self._task = asyncio.create_task(self._work(), name="keeper")
+        """Begin to save in a task of its own."""
+        self._task = asyncio.create_task(self._run(), name="autosave")
 
     async def stop(self) -> None:
-        """Save what is not saved yet, and end."""
+        """End the task, and save what is still dirty."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -52,31 +52,31 @@ class Keeper:
         while self._folder.is_ours() and (self._world_dirty or self._machines_dirty):
             await self._save()
 
-    def world_changed(self) -> None:
-        """The cloud is not what was saved."""
+    def mark_world_dirty(self) -> None:
+        """Save the account soon: it is not as it was saved."""
         self._world_dirty = True
         self._dirty.set()
 
-    def machine_changed(self, number: int) -> None:
-        """A server's disk is not what was saved, or is gone."""
-        self._machines_dirty.add(number)
+    def mark_machine_dirty(self, server_id: int) -> None:
+        """Save a server's disk soon, or delete what was saved of it if the disk is gone."""
+        self._machines_dirty.add(server_id)
         self._dirty.set()
 
-    async def _work(self) -> None:
+    async def _run(self) -> None:
         while True:
             await self._dirty.wait()
-            await asyncio.sleep(DEBOUNCE)
+            await asyncio.sleep(DEBOUNCE_SECONDS)
             self._dirty.clear()
             if not self._folder.is_ours():
                 continue
             # A save that has begun is finished, or a stop would leave it half done.
-            busy = await asyncio.shield(asyncio.ensure_future(self._save()))
+            encoding_seconds = await asyncio.shield(asyncio.ensure_future(self._save()))
             if self._machines_dirty:
                 self._dirty.set()
-            await asyncio.sleep(min(PAUSE_MOST, SHARE * busy))
+            await asyncio.sleep(min(MAX_PAUSE_SECONDS, PAUSE_FACTOR * encoding_seconds))
 
     async def _save(self) -> float:
-        """Write the cloud and some machines; how long the loop was kept busy, in seconds."""
+        """Write the account and some machines; return how long the loop stood still, in seconds."""
         async with self._saving:
             try:
                 return await self._write()
@@ -84,7 +84,7 @@ class Keeper:
                 return 0.0  # The folder may vanish at any time: then there is nothing to save for.
             except OSError as error:
                 log.warning("the world is not saved until its next change: %s", error)
-                return PAUSE_MOST
+                return MAX_PAUSE_SECONDS
 
     async def _write(self) -> float:
         began = time.monotonic()
@@ -92,26 +92,27 @@ class Keeper:
         if self._world_dirty:
             self._world_dirty = False
             world = json.dumps(self._dump_world(), separators=(",", ":"))
-        machines = self._next_machines()
-        busy = time.monotonic() - began
+        machines = self._encode_machines()
+        encoding_seconds = time.monotonic() - began
         if world is not None:
             await asyncio.to_thread(self._folder.write_world, world)
         if machines:
             await asyncio.to_thread(self._write_machines, machines)
-        return busy
+        return encoding_seconds
 
-    def _next_machines(self) -> dict[int, str | None]:
-        until = time.monotonic() + STRETCH
+    def _encode_machines(self) -> dict[int, str | None]:
+        """Return the JSON text of some dirty machines by server id; None where the disk is gone."""
+        deadline = time.monotonic() + ENCODING_SECONDS
         texts: dict[int, str | None] = {}
-        while self._machines_dirty and time.monotonic() < until:
-            number = self._machines_dirty.pop()
-            data = self._dump_machine(number)
-            texts[number] = None if data is None else json.dumps(data, separators=(",", ":"))
+        while self._machines_dirty and time.monotonic() < deadline:
+            server_id = self._machines_dirty.pop()
+            data = self._dump_machine(server_id)
+            texts[server_id] = None if data is None else json.dumps(data, separators=(",", ":"))
         return texts
 
     def _write_machines(self, texts: dict[int, str | None]) -> None:
-        for number, text in texts.items():
+        for server_id, text in texts.items():
             if text is None:
-                self._folder.delete_machine(number)
+                self._folder.delete_machine(server_id)
             else:
-                self._folder.write_machine(number, text)
+                self._folder.write_machine(server_id, text)

@@ -1,8 +1,8 @@
-"""The sandbox's folder: one sandbox at a time, its address file, and the world on disk.
+"""The sandbox's folder: its lock, its address file, and the world on disk.
 
-`world.json` holds the cloud; `machines/ID.json` what is on a server's disk, each written when it
-changed. Everything is replaced whole, so a reader and a crash see the old or the new. Nothing is
-synced to the platter: it outlives a killed process, which is all that a sandbox owes.
+`world.json` holds the account; `machines/ID.json` holds a server's disk, each written when it
+changed. Files are replaced whole, so that a reader, or the start after a crash, finds the old or
+the new one. They are not synced to the disk: they outlive a killed process, and need no more.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 
-class InUse(Exception):
-    """A sandbox is alive in this folder."""
+class FolderInUse(Exception):
+    """Another sandbox runs in this folder."""
 
 
 class Folder:
@@ -27,18 +27,18 @@ class Folder:
         self._lock: int | None = None
 
     def claim(self) -> None:
-        """Make the folder ours; `InUse` if another sandbox has it."""
+        """Lock the folder, which is made if need be; raise `FolderInUse` if a sandbox has it."""
         self._machines.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
-            raise InUse(str(self.path)) from None
+            raise FolderInUse(str(self.path)) from None
         self._lock = lock
 
     def release(self) -> None:
-        """Take the address file away and let the folder go."""
+        """Delete the address file and unlock the folder."""
         if self._lock is None:
             return
         if self.is_ours():
@@ -55,31 +55,31 @@ class Folder:
         return False
 
     def write_address(self, address: dict[str, Any]) -> None:
-        """Tell others where the sandbox listens."""
+        """Write where the sandbox listens to sandbox.json."""
         _replace(self._address_file, json.dumps(address, indent=1) + "\n")
 
-    def world(self) -> dict[str, Any] | None:
-        """The cloud as it was saved, or None where there is none that can be read."""
+    def read_world(self) -> dict[str, Any] | None:
+        """Return the account as it was saved, or None if there is none that can be read."""
         return _read(self._world_file)
 
     def write_world(self, text: str) -> None:
-        """Save the cloud, given as JSON text."""
+        """Save the account, given as JSON text."""
         _replace(self._world_file, text)
 
-    def machine(self, number: int) -> dict[str, Any] | None:
-        """A server's disk as it was saved, or None."""
-        return _read(self._machine_file(number))
+    def read_machine(self, server_id: int) -> dict[str, Any] | None:
+        """Return a server's disk as it was saved, or None if there is none that can be read."""
+        return _read(self._machine_file(server_id))
 
-    def write_machine(self, number: int, text: str) -> None:
+    def write_machine(self, server_id: int, text: str) -> None:
         """Save a server's disk, given as JSON text."""
-        _replace(self._machine_file(number), text)
+        _replace(self._machine_file(server_id), text)
 
-    def delete_machine(self, number: int) -> None:
-        """Forget a server's disk."""
-        self._machine_file(number).unlink(missing_ok=True)
+    def delete_machine(self, server_id: int) -> None:
+        """Delete what was saved of a server's disk."""
+        self._machine_file(server_id).unlink(missing_ok=True)
 
     def delete_machines(self) -> None:
-        """Forget all servers' disks."""
+        """Delete what was saved of all servers' disks."""
         for file in self._machines.iterdir():
             file.unlink(missing_ok=True)
 
@@ -99,19 +99,19 @@ class Folder:
     def _machines(self) -> Path:
         return self.path / "machines"
 
-    def _machine_file(self, number: int) -> Path:
-        return self._machines / f"{number}.json"
+    def _machine_file(self, server_id: int) -> Path:
+        return self._machines / f"{server_id}.json"
 
 
 def _replace(path: Path, text: str) -> None:
     draft = path.with_suffix(".new")
     # Tokens and private disks: readable by nobody else from the first byte.
-    with open(draft, "w", encoding="utf-8", opener=_private) as file:
+    with open(draft, "w", encoding="utf-8", opener=_open_private) as file:
         file.write(text)
     draft.replace(path)
 
 
-def _private(path: str, flags: int) -> int:
+def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 

@@ -1,4 +1,7 @@
-"""All that the sandbox remembers, as plain records that become JSON and come back."""
+"""The account at rest: plain records, which become JSON and are read back from it.
+
+The field names are the keys of `world.json`.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,18 @@ ZONES = {
     "example.com.br": "active",
     "pending.example.net": "pending",
 }
+"""The zones that each account has from the start, with the status of each."""
+NAME_SERVERS = ["ada.ns.sandbox.invalid", "bob.ns.sandbox.invalid"]
+"""The name servers of every zone."""
 
 
 @dataclass
 class Server:
-    """A server. `created` and `boots_at` are seconds since 1970; `keys` are public key lines."""
+    """A server.
+
+    `created` and `boots_at` are seconds since 1970, `keys` public key lines, `image`, `ipv4` and
+    `ipv6` ids.
+    """
 
     id: int
     name: str
@@ -36,7 +46,7 @@ class Server:
 
 @dataclass
 class PrimaryIp:
-    """A public address, or a /64 of them; `server` is the id of the server that has it."""
+    """An IPv4 address, or an IPv6 network (/64); `server` is the id of the server that has it."""
 
     id: int
     name: str
@@ -53,7 +63,7 @@ class PrimaryIp:
 
 @dataclass
 class SshKey:
-    """A public key; `fingerprint` in MD5's colon form."""
+    """A public key; `fingerprint` is MD5 in the colon form."""
 
     id: int
     name: str
@@ -65,7 +75,10 @@ class SshKey:
 
 @dataclass
 class Action:
-    """Something under way: from `started` to `ends`, both in seconds since 1970."""
+    """An action of Hetzner's, from `started` to `ends`, both in seconds since 1970.
+
+    `resources` are what it acts on: id and kind (`server`, `primary_ip`).
+    """
 
     id: int
     command: str
@@ -77,7 +90,7 @@ class Action:
 
 
 @dataclass
-class Zone:
+class DnsZone:
     """A DNS zone."""
 
     id: str
@@ -87,7 +100,7 @@ class Zone:
 
 
 @dataclass
-class Record:
+class DnsRecord:
     """A DNS record; `name` is fully qualified, `zone` the zone's id."""
 
     id: str
@@ -106,8 +119,8 @@ class Record:
 
 
 @dataclass
-class State:
-    """The world at rest. The token, the ports and the next addresses outlive a reset."""
+class AccountState:
+    """One account: tokens, servers, addresses, keys, zones, records and their surroundings."""
 
     token: str
     cloudflare_token: str
@@ -120,53 +133,58 @@ class State:
     primary_ips: dict[int, PrimaryIp] = field(default_factory=dict)
     ssh_keys: dict[int, SshKey] = field(default_factory=dict)
     actions: dict[int, Action] = field(default_factory=dict)
-    zones: dict[str, Zone] = field(default_factory=dict)
-    records: dict[str, Record] = field(default_factory=dict)
+    zones: dict[str, DnsZone] = field(default_factory=dict)
+    records: dict[str, DnsRecord] = field(default_factory=dict)
     calls: dict[str, int] = field(default_factory=dict)
+    """How many calls were made, by `service route`."""
     zone_tokens: dict[str, str] = field(default_factory=dict)
-    """Cloudflare tokens that open one zone, with its name."""
+    """Cloudflare tokens that open one zone only, with its name."""
     stock: dict[str, bool] = field(default_factory=dict)
-    """What was sold out or came back since, by `type@location`, against the catalogue."""
+    """Whether a type can be bought, by `type@location`, where that is not as in the products."""
 
     @classmethod
-    def new(cls, now: float) -> State:
-        """An empty account, with its zones and tokens of its own."""
+    def new(cls, now: float) -> AccountState:
+        """Return an account with its own tokens and the zones of the start, and nothing else."""
         state = cls(
             token=f"sandbox-{uuid.uuid4().hex}{uuid.uuid4().hex[:24]}",
             cloudflare_token=f"sandbox-{uuid.uuid4().hex}",
         )
-        state.add_zones(now)
+        state._add_zones(now)
         return state
 
-    def emptied(self, now: float) -> State:
-        """A new world under the same tokens and ports, with other addresses than this one's."""
-        state = State(
-            token=self.token,
-            cloudflare_token=self.cloudflare_token,
-            last_id=self.last_id,
-            next_ipv4=self.next_ipv4,
-            next_ipv6=self.next_ipv6,
-            ports=dict(self.ports),
-        )
-        state.add_zones(now)
-        return state
+    def clear(self, now: float) -> None:
+        """Make it a new, empty world, with another world id.
 
-    def add_zones(self, now: float) -> None:
-        """Give it the zones that exist from the start."""
+        Tokens and ports stay. Ids and addresses go on counting, so that none comes back.
+        """
+        self.world = str(uuid.uuid4())
+        for name in (*_TABLES, "calls", "zone_tokens", "stock"):
+            getattr(self, name).clear()
+        self._add_zones(now)
+
+    def new_id(self) -> int:
+        """Return a number that nothing in the account had before."""
+        self.last_id += 1
+        return self.last_id
+
+    def _add_zones(self, now: float) -> None:
         for name, status in ZONES.items():
-            zone = Zone(uuid.uuid4().hex, name, status, now)
+            zone = DnsZone(uuid.uuid4().hex, name, status, now)
             self.zones[zone.id] = zone
 
     def dump(self) -> dict[str, Any]:
-        """The state as JSON data, sharing its lists and dicts: encode it before it changes."""
+        """Return the state as JSON data, which shares its lists and dicts: encode it at once."""
         data = dict(vars(self))
         for name in _TABLES:
             data[name] = [vars(row) for row in getattr(self, name).values()]
         return data
 
     @classmethod
-    def load(cls, data: dict[str, Any]) -> State:
-        """The state that `dump` gave; `KeyError` or `TypeError` if it is another program's."""
+    def load(cls, data: dict[str, Any]) -> AccountState:
+        """Return the state of a dump.
+
+        Raises `KeyError`, `TypeError` or `AttributeError` if the dump is of another version.
+        """
         fields = dict(data)
         for name, kind in _TABLES.items():
             fields[name] = {row["id"]: kind(**row) for row in data[name]}
@@ -180,6 +198,6 @@ _TABLES: dict[str, type[Any]] = {
     "primary_ips": PrimaryIp,
     "ssh_keys": SshKey,
     "actions": Action,
-    "zones": Zone,
-    "records": Record,
+    "zones": DnsZone,
+    "records": DnsRecord,
 }

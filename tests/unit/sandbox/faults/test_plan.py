@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livchat_sandbox.faults.plan import Plan, Rule, WrongRule
+from livchat_sandbox.faults.plan import FaultPlan, InvalidRule, Rule
 from livchat_sandbox.faults.registry import ANY, FAULTS
-from livchat_sandbox.ssh.faults import route
+from livchat_sandbox.ssh.faults import command_route
 
 CALLS = st.lists(
     st.sampled_from(
@@ -41,20 +41,20 @@ def rules(draw: st.DrawFn) -> Rule:
     )
 
 
-def met(plan: Plan, calls: list[tuple[str, str]]) -> list[str | None]:
-    return [plan.next(service, route) for service, route in calls]
+def met(plan: FaultPlan, calls: list[tuple[str, str]]) -> list[str | None]:
+    return [plan.draw(service, route) for service, route in calls]
 
 
 @given(st.lists(rules(), max_size=4), CALLS)
 def test_the_same_calls_meet_the_same_faults(given: list[Rule], calls: list[Any]) -> None:
-    assert met(Plan(given), calls) == met(Plan(given), calls)
+    assert met(FaultPlan(given), calls) == met(FaultPlan(given), calls)
 
 
 @given(rules(), CALLS)
 def test_a_rule_hits_no_more_than_it_says_and_only_what_can_have_it(
     rule: Rule, calls: list[Any]
 ) -> None:
-    plan = Plan([rule])
+    plan = FaultPlan([rule])
     found = met(plan, calls)
     hits = [(call, name) for call, name in zip(calls, found, strict=True) if name is not None]
     assert rule.times is None or len(hits) <= rule.times
@@ -62,30 +62,30 @@ def test_a_rule_hits_no_more_than_it_says_and_only_what_can_have_it(
         assert service == rule.service
         assert FAULTS[service][name].applies(called)
         assert rule.fault in {ANY, name}
-    told = plan.told()[0]
+    told = plan.report()[0]
     assert (told["fired"], told["faults"]) == (len(hits), [name for _, name in hits])
     assert told["met"] >= told["fired"] + min(rule.after, told["met"] - told["fired"])
 
 
 @given(st.integers(0, 5), st.integers(1, 5))
 def test_the_first_calls_are_spared_and_then_so_many_are_hit(after: int, times: int) -> None:
-    plan = Plan([Rule("hetzner", "GET *", "reset", times=times, after=after)])
-    found = [plan.next("hetzner", "GET /servers") for _ in range(12)]
+    plan = FaultPlan([Rule("hetzner", "GET *", "reset", times=times, after=after)])
+    found = [plan.draw("hetzner", "GET /servers") for _ in range(12)]
     assert found == ([None] * after + ["reset"] * times + [None] * 12)[:12]
 
 
 def test_calls_of_other_routes_and_services_are_left_alone() -> None:
-    plan = Plan([Rule("hetzner", "POST /servers", "lost", times=None)])
-    assert plan.next("hetzner", "GET /servers") is None
-    assert plan.next("cloudflare", "POST /servers") is None
-    assert plan.next("hetzner", "POST /servers") == "lost"
+    plan = FaultPlan([Rule("hetzner", "POST /servers", "lost", times=None)])
+    assert plan.draw("hetzner", "GET /servers") is None
+    assert plan.draw("cloudflare", "POST /servers") is None
+    assert plan.draw("hetzner", "POST /servers") == "lost"
 
 
 def test_a_command_is_hit_by_its_name_or_by_its_whole_line() -> None:
     line = "docker stack deploy --prune -c - traefik"
     for pattern in ("docker stack deploy", "*traefik"):
-        plan = Plan([Rule("ssh", pattern, "disk_full")])
-        assert plan.next("ssh", route(line), line) == "disk_full"
+        plan = FaultPlan([Rule("ssh", pattern, "disk_full")])
+        assert plan.draw("ssh", command_route(line), line) == "disk_full"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_command_is_hit_by_its_name_or_by_its_whole_line() -> None:
     ],
 )
 def test_commands_are_called_without_their_data(line: str, name: str) -> None:
-    assert route(line) == name
+    assert command_route(line) == name
 
 
 @pytest.mark.parametrize(
@@ -122,5 +122,5 @@ def test_commands_are_called_without_their_data(line: str, name: str) -> None:
     ],
 )
 def test_a_rule_that_cannot_be_is_refused(wrong: Any, why: str) -> None:
-    with pytest.raises(WrongRule, match=why):
-        Rule.read(wrong)
+    with pytest.raises(InvalidRule, match=why):
+        Rule.from_json(wrong)

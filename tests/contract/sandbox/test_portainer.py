@@ -16,12 +16,13 @@ import pytest
 from livchat_sandbox.clock import Clock
 from livchat_sandbox.commands import dispatch
 from livchat_sandbox.machine.machine import Machine
-from livchat_sandbox.ssh.server import SshHost
+from livchat_sandbox.ssh.server import SshServer
+from tests.contract.sandbox.machine_spec import machine_spec
 
 asyncssh: Any = importlib.import_module("asyncssh")
 
 KEY = asyncssh.generate_private_key("ssh-ed25519")
-SPEC = Path(__file__).parents[3] / "shared/specs/portainer-ce-2.43.reduced.openapi.json"
+SPEC = Path(__file__).parents[4] / "shared/specs/portainer-ce-2.43.reduced.openapi.json"
 PASSWORD = "a-long-password-of-the-admin"
 PORTAINER = """
 services:
@@ -38,17 +39,14 @@ UNIT = "systemd-run --unit={} -p RemainAfterExit=yes -- apt-get -o DPkg::Lock::T
 
 
 def run(machine: Machine, line: str, stdin: str = "") -> str:
-    found = dispatch.answer(machine, line, stdin.encode())
-    assert found.code == 0, found
+    found = dispatch.execute(machine, line, stdin.encode())
+    assert found.exit_status == 0, found
     return found.stdout
 
 
 def set_up(portainer: str = PORTAINER) -> Machine:
-    clock = Clock(0)
     public = KEY.export_public_key().decode()
-    machine = Machine.boot(
-        "s1", "198.18.0.1", "ubuntu-24.04", "x86", 2, 4.0, 40, "", [public], clock
-    )
+    machine = Machine.boot(machine_spec(authorized_keys=[public]), Clock(0))
     run(machine, UNIT.format("a", "update"))
     run(machine, UNIT.format("b", "install -y --no-install-recommends docker.io"))
     run(
@@ -79,7 +77,7 @@ def age(machine: Machine, seconds: float) -> None:
     service = machine.portainer.service(machine.engine)
     assert service is not None
     service.updated -= seconds
-    machine.engine.held.images[service.spec.image] -= seconds
+    machine.engine.state.images[service.spec.image] -= seconds
 
 
 class Api:
@@ -127,7 +125,7 @@ async def machine() -> Machine:
 @asynccontextmanager
 async def reached(machine: Machine, folder: Path) -> AsyncIterator[Api]:
     """Portainer's API, through a tunnel of the machine's SSH server."""
-    host = SshHost(machine, machine.clock)
+    host = SshServer(machine, machine.clock)
     local = str(folder / "p.sock")
     async with AsyncExitStack() as stack:
         stack.push_async_callback(host.stop)
@@ -273,8 +271,8 @@ async def test_variables_of_the_stack_fill_the_file_and_doubled_dollars_stay(
         "Env": [{"name": "TAG", "value": "8"}],
     }
     await api.ask("POST", "/stacks/create/swarm/string", 200, order, query={"endpointId": "1"})
-    machine.settle()
-    spec = machine.engine.held.services["a_x"].spec
+    machine.advance_to_now()
+    spec = machine.engine.state.services["a_x"].spec
     assert (spec.image, spec.env) == ("redis:8", {"P": "a$b"})
 
 
@@ -309,7 +307,7 @@ async def test_portainer_comes_back_with_its_data_after_a_restart_of_the_sandbox
     await api.login()
     order = {"Name": "a", "SwarmID": "x", "StackFileContent": APP}
     await api.ask("POST", "/stacks/create/swarm/string", 200, order, query={"endpointId": "1"})
-    machine.settle()
+    machine.advance_to_now()
     again = Machine.load(json.loads(json.dumps(machine.dump())), machine.clock)
     assert again.portainer == machine.portainer
     assert again.stacks() == machine.stacks()
@@ -323,12 +321,12 @@ async def test_the_password_of_the_first_start_stays_with_the_volume(
     run(machine, "docker secret rm portainer_admin")
     run(machine, "docker secret create portainer_admin -", "another-password")
     run(machine, "docker stack deploy --detach=true --prune -c - portainer", PORTAINER)
-    machine.settle()
+    machine.advance_to_now()
     assert machine.portainer.password == PASSWORD
     run(machine, "docker stack rm --detach=true portainer")
     run(machine, "docker volume rm portainer_data")
     run(machine, "docker stack deploy --detach=true --prune -c - portainer", PORTAINER)
-    machine.settle()
+    machine.advance_to_now()
     assert machine.portainer.password == "another-password"
 
 

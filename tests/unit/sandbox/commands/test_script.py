@@ -7,6 +7,7 @@ import pytest
 from livchat_sandbox.clock import Clock
 from livchat_sandbox.commands import dispatch
 from livchat_sandbox.machine.machine import Machine
+from tests.contract.sandbox.machine_spec import machine_spec
 
 LINE = (
     "systemd-run --unit=livchat-exec-{} --quiet --wait --pipe --collect -p RuntimeMaxSec=45 "
@@ -16,17 +17,14 @@ LINE = (
 
 @pytest.fixture
 def machine() -> Machine:
-    return Machine.boot(
-        name="a", ip="192.0.2.1", image="debian-12", architecture="x86", cores=2, memory_gb=4,
-        disk_gb=40, user_data="", authorized_keys=[], clock=Clock(0),
-    )  # fmt: skip
+    return Machine.boot(machine_spec(name="a", image="debian-12"), Clock(0))
 
 
 def run(machine: Machine, script: str, unit: str = "aa") -> tuple[str, str, int]:
-    found = dispatch.answer(machine, LINE.format(unit), script.encode())
-    out = "".join(text for _, text, error in found.printed if not error)
-    err = "".join(text for _, text, error in found.printed if error)
-    return out, err or found.stderr, found.code
+    found = dispatch.execute(machine, LINE.format(unit), script.encode())
+    out = "".join(text for _, text, error in found.timed_output if not error)
+    err = "".join(text for _, text, error in found.timed_output if error)
+    return out, err or found.stderr, found.exit_status
 
 
 @pytest.mark.parametrize(
@@ -58,19 +56,19 @@ def test_what_is_not_simulated_is_127(machine: Machine, script: str) -> None:
 def test_what_comes_after_the_end_of_time_does_not_happen(machine: Machine) -> None:
     out, _, code = run(machine, "echo a; sleep infinity; rm -f /etc/hostname; echo b")
     assert (out, code) == ("a\n", 1)
-    shown = dispatch.answer(machine, "systemctl show livchat-exec-aa -p LoadState -p ActiveState "
+    shown = dispatch.execute(machine, "systemctl show livchat-exec-aa -p LoadState -p ActiveState "
                             "-p SubState -p Result -p ExecMainStatus").stdout  # fmt: skip
     assert "ActiveState=active" in shown
-    assert dispatch.answer(machine, "systemctl stop livchat-exec-aa").code == 0
+    assert dispatch.execute(machine, "systemctl stop livchat-exec-aa").exit_status == 0
     assert not machine.units
 
 
 def test_a_unit_that_ended_leaves_nothing(machine: Machine) -> None:
     run(machine, "true")
-    machine.settle()
+    machine.advance_to_now()
     assert not machine.units
 
 
 def test_other_forms_of_piped_units_are_not_simulated(machine: Machine) -> None:
     for line in (LINE.format("zz"), LINE.format("aa").replace("User=root", "User=me")):
-        assert dispatch.answer(machine, line, b"true").code == 127
+        assert dispatch.execute(machine, line, b"true").exit_status == 127

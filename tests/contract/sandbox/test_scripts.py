@@ -20,7 +20,7 @@ import pytest
 from tests.contract.openapi_answers import SPECS, Description
 from tests.contract.sandbox_process import SandboxProcess, running
 
-CLIENTS = Path(__file__).parent / "clients"
+CLIENTS = Path(__file__).parents[1] / "clients"
 
 
 @pytest.fixture(scope="module")

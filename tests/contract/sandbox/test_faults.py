@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from livchat_sandbox.cloudflare.faults import EDGE
-from livchat_sandbox.cloudflare.faults import REFUSALS as CLOUDFLARE
-from livchat_sandbox.hetzner.faults import REFUSALS as HETZNER
+from livchat_sandbox.faults.effects import (
+    CloudflareRefusal,
+    EdgePage,
+    HetznerRefusal,
+    RateLimited,
+)
+from livchat_sandbox.faults.registry import CLOUDFLARE, HETZNER, Fault
 from tests.contract.openapi_answers import SPECS, Description
 from tests.contract.sandbox_process import SandboxProcess, running
 
@@ -25,6 +29,15 @@ STATUS = {
     "type_retired": 422,
 }  # fmt: skip
 """Hetzner's table of errors."""
+
+
+def with_effect(faults: Mapping[str, Fault[object]], *effects: type) -> list[str]:
+    """The names of the faults that have an effect of one of these kinds."""
+    return sorted(name for name, fault in faults.items() if isinstance(fault.effect, effects))
+
+
+CLOUDFLARE_REFUSALS = with_effect(CLOUDFLARE, CloudflareRefusal, RateLimited)
+EDGE_STATUS = {"bad_gateway": 502, "gateway_timeout": 504, "unavailable": 503}
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +95,13 @@ def cloudflare(sandbox: SandboxProcess) -> tuple[int, http.client.HTTPMessage, b
     return exchange(where, token, "POST", {})
 
 
-@pytest.mark.parametrize("fault", sorted(HETZNER))
+def test_every_refusal_is_tried() -> None:
+    assert with_effect(HETZNER, HetznerRefusal, RateLimited) == sorted(STATUS)
+    assert with_effect(CLOUDFLARE, EdgePage) == sorted(EDGE_STATUS)
+    assert CLOUDFLARE_REFUSALS
+
+
+@pytest.mark.parametrize("fault", sorted(STATUS))
 def test_hetzner_refuses_as_its_description_says(sandbox: SandboxProcess, fault: str) -> None:
     place(sandbox, "hetzner", fault)
     status, headers, raw = hetzner(sandbox)
@@ -95,7 +114,7 @@ def test_hetzner_refuses_as_its_description_says(sandbox: SandboxProcess, fault:
     described("hetzner-cloud.reduced.openapi.json", "/v1").check("POST", "/v1/servers", status, raw)
 
 
-@pytest.mark.parametrize("fault", sorted(CLOUDFLARE))
+@pytest.mark.parametrize("fault", CLOUDFLARE_REFUSALS)
 def test_cloudflare_refuses_in_its_envelope(sandbox: SandboxProcess, fault: str) -> None:
     place(sandbox, "cloudflare", fault, route="POST *")
     status, headers, raw = cloudflare(sandbox)
@@ -110,11 +129,11 @@ def test_cloudflare_refuses_in_its_envelope(sandbox: SandboxProcess, fault: str)
         description.check("POST", "/client/v4/zones/x/dns_records", 400, raw)
 
 
-@pytest.mark.parametrize("fault", sorted(EDGE))
+@pytest.mark.parametrize("fault", sorted(EDGE_STATUS))
 def test_cloudflares_edge_answers_with_a_page(sandbox: SandboxProcess, fault: str) -> None:
     place(sandbox, "cloudflare", fault, route="POST *")
     status, headers, raw = cloudflare(sandbox)
-    assert (status, headers["Content-Type"].split(";")[0]) == (EDGE[fault][0], "text/html")
+    assert (status, headers["Content-Type"].split(";")[0]) == (EDGE_STATUS[fault], "text/html")
     assert raw.startswith(b"<html>")
 
 

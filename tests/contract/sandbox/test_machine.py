@@ -13,7 +13,8 @@ import pytest
 
 from livchat_sandbox.clock import Clock
 from livchat_sandbox.machine.machine import Machine
-from livchat_sandbox.ssh.server import SshHost
+from livchat_sandbox.ssh.server import SshServer
+from tests.contract.sandbox.machine_spec import machine_spec
 
 # Imported by name, after the sandbox's SSH server, which guards /dev/null against it.
 asyncssh: Any = importlib.import_module("asyncssh")
@@ -24,9 +25,8 @@ HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
 
 def machine(scale: float = 0, user_data: str = "") -> Machine:
     public = KEY.export_public_key().decode()
-    return Machine.boot(
-        "s1", "198.18.0.1", "ubuntu-24.04", "x86", 2, 4.0, 40, user_data, [public], Clock(scale)
-    )
+    spec = machine_spec(user_data=user_data, authorized_keys=[public])
+    return Machine.boot(spec, Clock(scale))
 
 
 async def connect(port: int, **options: Any) -> Any:
@@ -35,9 +35,9 @@ async def connect(port: int, **options: Any) -> Any:
 
 
 @pytest.fixture
-async def host() -> AsyncIterator[SshHost]:
+async def host() -> AsyncIterator[SshServer]:
     made = machine()
-    host = SshHost(made, made.clock)
+    host = SshServer(made, made.clock)
     yield host
     await host.stop()
 
@@ -46,7 +46,7 @@ def test_dev_null_is_still_a_device_after_the_import() -> None:
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
 
 
-async def test_commands_answer_with_output_and_exit_status(host: SshHost) -> None:
+async def test_commands_answer_with_output_and_exit_status(host: SshServer) -> None:
     async with await connect(await host.start()) as connection:
         assert (await connection.run("uname -m")).stdout == "x86_64\n"
         missing = await connection.run("cat /nowhere")
@@ -60,7 +60,7 @@ async def test_commands_answer_with_output_and_exit_status(host: SshHost) -> Non
         assert "sandbox: not simulated" in shell.stderr
 
 
-async def test_standard_input_reaches_a_file_byte_for_byte(host: SshHost) -> None:
+async def test_standard_input_reaches_a_file_byte_for_byte(host: SshServer) -> None:
     content = bytes(range(256)) * 400
     async with await connect(await host.start()) as connection:
         await connection.run(
@@ -74,7 +74,7 @@ async def test_the_host_key_is_the_one_that_cloud_init_was_given_and_stays() -> 
     private = HOST_KEY.export_private_key().decode().replace("\n", "\n    ")
     made = machine(user_data=f"#cloud-config\nssh_keys:\n  ed25519_private: |\n    {private}\n")
     for _ in range(2):
-        host = SshHost(made, made.clock)
+        host = SshServer(made, made.clock)
         pinned: Any = ([HOST_KEY.convert_to_public()], [], [])
         async with await connect(await host.start(), known_hosts=pinned) as connection:
             assert (await connection.run("true")).exit_status == 0
@@ -90,13 +90,13 @@ async def test_the_host_key_is_the_one_that_cloud_init_was_given_and_stays() -> 
         {"client_keys": [], "password": "secret"},
     ],
 )
-async def test_nobody_else_gets_in(host: SshHost, options: dict[str, Any]) -> None:
+async def test_nobody_else_gets_in(host: SshServer, options: dict[str, Any]) -> None:
     port = await host.start()
     with pytest.raises(asyncssh.PermissionDenied):
         await connect(port, agent_path=None, **options)
 
 
-async def test_no_shell_and_no_subsystem_is_given(host: SshHost) -> None:
+async def test_no_shell_and_no_subsystem_is_given(host: SshServer) -> None:
     async with await connect(await host.start()) as connection:
         with pytest.raises(asyncssh.ChannelOpenError):
             await connection.create_process()
@@ -104,7 +104,7 @@ async def test_no_shell_and_no_subsystem_is_given(host: SshHost) -> None:
             await connection.start_sftp_client()
 
 
-async def test_the_eleventh_session_at_once_is_refused(host: SshHost) -> None:
+async def test_the_eleventh_session_at_once_is_refused(host: SshServer) -> None:
     async with await connect(await host.start()) as connection:
         waiting = [
             await connection.create_process("install -D -m 0644 /dev/stdin /x") for _ in range(10)
@@ -117,7 +117,7 @@ async def test_the_eleventh_session_at_once_is_refused(host: SshHost) -> None:
         assert (await connection.run("true")).exit_status == 0
 
 
-async def test_many_commands_share_one_connection(host: SshHost) -> None:
+async def test_many_commands_share_one_connection(host: SshServer) -> None:
     async with await connect(await host.start()) as connection:
         for _ in range(5):
             found = await asyncio.gather(*(connection.run("nproc") for _ in range(8)))
@@ -125,7 +125,7 @@ async def test_many_commands_share_one_connection(host: SshHost) -> None:
 
 
 async def test_a_forwarded_connection_goes_nowhere_while_portainer_does_not_run(
-    host: SshHost,
+    host: SshServer,
 ) -> None:
     async with await connect(await host.start()) as connection:
         for target in (("172.18.0.3", 9000), ("127.0.0.1", 22), ("198.18.0.1", 80)):
@@ -135,7 +135,7 @@ async def test_a_forwarded_connection_goes_nowhere_while_portainer_does_not_run(
 
 async def test_a_unit_outlives_the_connection_that_began_it() -> None:
     made = machine(scale=0.01)
-    host = SshHost(made, made.clock)
+    host = SshServer(made, made.clock)
     port = await host.start()
     line = (
         "systemd-run --unit=u -p RemainAfterExit=yes -p StandardOutput=append:/var/log/u.log "
@@ -156,7 +156,7 @@ async def test_a_unit_outlives_the_connection_that_began_it() -> None:
     await host.stop()
 
 
-async def test_a_host_that_stops_cuts_off_its_clients(host: SshHost) -> None:
+async def test_a_host_that_stops_cuts_off_its_clients(host: SshServer) -> None:
     connection = await connect(await host.start())
     await host.stop()
     await asyncio.wait_for(connection.wait_closed(), 5)

@@ -1,25 +1,27 @@
-"""Hetzner's API: what can be bought (server types, locations, images, prices)."""
+"""Hetzner's API: what can be bought, that is server types, locations, images and prices."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from aiohttp import web
 
 from livchat_sandbox.cloud.world import World
-from livchat_sandbox.hetzner.http import Refused, missing, page, reply
+from livchat_sandbox.hetzner.http import (
+    ApiError,
+    Json,
+    json_response,
+    not_found,
+    page_response,
+)
 
-Data = dict[str, Any]
 
-
-class CatalogRoutes:
-    """The routes that only read."""
+class ProductRoutes:
+    """The routes of products, which only read."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
     def routes(self) -> list[web.RouteDef]:
-        """All of them."""
+        """Return the routes of products."""
         return [
             web.get("/v1/server_types", self.server_types),
             web.get(r"/v1/server_types/{id:\d+}", self.server_type),
@@ -33,49 +35,54 @@ class CatalogRoutes:
         ]
 
     async def server_types(self, request: web.Request) -> web.Response:
-        """All types, retired ones among them."""
-        return page(request, "server_types", _named(request, self._world.server_types()), dict)
+        """List all server types, retired ones among them."""
+        rows = _with_name(request, self._world.server_types())
+        return page_response(request, "server_types", rows, dict)
 
     async def server_type(self, request: web.Request) -> web.Response:
-        """One type."""
-        kind = self._world.catalog.server_type(request.match_info["id"])
-        return _one("server_type", request, kind and self._world.in_stock(kind))
+        """Show one server type."""
+        server_type = self._world.products.server_type(request.match_info["id"])
+        stocked = server_type and self._world.with_stock(server_type)
+        return _one("server_type", request, stocked)
 
     async def locations(self, request: web.Request) -> web.Response:
-        """All locations."""
-        return page(request, "locations", _named(request, self._world.catalog.locations), dict)
+        """List all locations."""
+        rows = _with_name(request, self._world.products.locations)
+        return page_response(request, "locations", rows, dict)
 
     async def location(self, request: web.Request) -> web.Response:
-        """One location."""
-        return _one("location", request, self._world.catalog.location(request.match_info["id"]))
+        """Show one location."""
+        return _one("location", request, self._world.products.location(request.match_info["id"]))
 
     async def images(self, request: web.Request) -> web.Response:
-        """Images, retired ones only if asked for."""
+        """List images; retired ones only with `include_deprecated`."""
         query = request.query
         # hcloud for Python writes a boolean as Python does.
         retired = query.get("include_deprecated", "").lower() == "true"
         images = [
-            i for i in _named(request, self._world.catalog.images) if retired or not i["deprecated"]
+            image
+            for image in _with_name(request, self._world.products.images)
+            if retired or not image["deprecated"]
         ]
         for field in ("type", "architecture", "status"):
             wanted = query.getall(field, [])
-            images = [i for i in images if not wanted or i[field] in wanted]
+            images = [image for image in images if not wanted or image[field] in wanted]
         if "label_selector" in query or "bound_to" in query:
             images = []
-        return page(request, "images", images, dict)
+        return page_response(request, "images", images, dict)
 
     async def image(self, request: web.Request) -> web.Response:
-        """One image."""
-        return _one("image", request, self._world.catalog.image(request.match_info["id"]))
+        """Show one image."""
+        return _one("image", request, self._world.products.image(request.match_info["id"]))
 
     async def pricing(self, request: web.Request) -> web.Response:  # noqa: ARG002
-        """All prices."""
-        return reply({"pricing": self._world.catalog.pricing()})
+        """Show all prices."""
+        return json_response({"pricing": self._world.products.pricing()})
 
     async def datacenters(self, request: web.Request) -> web.Response:  # noqa: ARG002
-        """Gone since 2026-10-01."""
+        """Answer that the route is gone since 2026-10-01."""
         announcement = "https://docs.hetzner.cloud/changelog#2026-10-01-datacenters-removed"
-        raise Refused(
+        raise ApiError(
             410,
             "deprecated_api_endpoint",
             "this API endpoint is deprecated and not available anymore",
@@ -83,12 +90,12 @@ class CatalogRoutes:
         )
 
 
-def _named(request: web.Request, rows: list[Data]) -> list[Data]:
+def _with_name(request: web.Request, rows: list[Json]) -> list[Json]:
     name = request.query.get("name")
     return [row for row in rows if name is None or row["name"] == name]
 
 
-def _one(what: str, request: web.Request, found: Data | None) -> web.Response:
-    if found is None:
-        raise missing(what, request.match_info["id"])
-    return reply({what: found})
+def _one(kind: str, request: web.Request, row: Json | None) -> web.Response:
+    if row is None:
+        raise not_found(kind, request.match_info["id"])
+    return json_response({kind: row})

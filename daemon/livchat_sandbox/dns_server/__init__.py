@@ -1,0 +1,1 @@
+"""The authoritative name server of the zones of the account."""
