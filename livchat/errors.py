@@ -1,4 +1,4 @@
-"""What can go wrong, as one tree: each class has its wire code, HTTP status and exit code.
+"""All errors as one tree: each class has its code on the wire, HTTP status and exit code.
 
 LivChatError              internal              500  1   a fault of ours
 ├── BadRequest            bad_request           400  2   the request cannot be read
@@ -10,7 +10,7 @@ LivChatError              internal              500  1   a fault of ours
 ├── CursorGone            cursor_gone           410  1   the events asked for are no longer there
 ├── TooLarge              too_large             413  2   the body is over its limit
 ├── UnsupportedMedia      unsupported_media     415  2   the body is not JSON
-├── Invalid               invalid               422  2   a field is not what it may be
+├── InvalidRequest        invalid               422  2   a field is not what it may be
 ├── RateLimited           rate_limited          429  1   too many requests; passes
 ├── ProviderError         provider_error        502  1   a remote system or a server refused
 │   ├── SoldOut           sold_out              502  1   the type cannot be had there now
@@ -32,10 +32,10 @@ from typing import Any, ClassVar
 
 
 class LivChatError(Exception):
-    """A failure that can be told to a person: what happened, why, and the next command.
+    """An error that a person can act on: what happened, why, and the next command.
 
     `message` is one line in lower case; `hint` the next command to type, or None; `details`
-    is what a program can use (the id of the job in the way, the fields that are wrong).
+    what a program can use (the id of the job in the way, the fields that are wrong).
     `transient` says that the same call may succeed a little later: the engine tries it again.
     """
 
@@ -107,13 +107,13 @@ class UnsupportedMedia(LivChatError):
     code, status, exit_code = "unsupported_media", 415, 2
 
 
-class Invalid(LivChatError):
+class InvalidRequest(LivChatError):
     """A field is not what it may be; details.fields is a list of {field, message}."""
 
     code, status, exit_code = "invalid", 422, 2
 
     @classmethod
-    def field(cls, name: str, message: str, *, hint: str | None = None) -> Invalid:
+    def field(cls, name: str, message: str, *, hint: str | None = None) -> InvalidRequest:
         """One field that is wrong."""
         return cls(
             f"{name}: {message}",

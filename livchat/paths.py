@@ -1,4 +1,4 @@
-"""Where things lie: configuration, state and socket, under LIVCHAT_HOME or by platformdirs."""
+"""Paths of configuration, state and socket: under LIVCHAT_HOME, else by platformdirs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 from livchat.errors import LivChatError
 
 SOCKET_LIMIT = 107
-"""Bytes that a Unix socket's path may have: sun_path less its closing zero (unix(7))."""
+"""Bytes that the path of a Unix socket may have: sun_path less its closing zero (unix(7))."""
 
 
 @dataclass(frozen=True)
-class Places:
-    """Every file of this installation. `create()` makes the folders, 0700."""
+class Paths:
+    """The path of every file of this installation, under three folders."""
 
     config: Path
     state: Path
@@ -29,17 +29,17 @@ class Places:
 
     @property
     def lock(self) -> Path:
-        """The file whose lock says that a daemon of this installation is alive."""
+        """The file that a living daemon of this installation holds locked."""
         return self.state / "livchatd.lock"
 
     @property
     def table(self) -> Path:
-        """Jobs, events and inventory: one SQLite file."""
+        """The SQLite file with jobs, events and inventory."""
         return self.state / "livchat.db"
 
     @property
     def vault(self) -> Path:
-        """Secrets, encrypted."""
+        """The file of encrypted secrets."""
         return self.config / "vault.json"
 
     @property
@@ -53,32 +53,35 @@ class Places:
         return self.config / "token"
 
     @property
-    def home(self) -> Path:
-        """The id of this installation, by which it knows what it made."""
+    def installation(self) -> Path:
+        """The file with the id of this installation, which marks all that it makes."""
         return self.config / "home"
 
     @property
     def settings(self) -> Path:
-        """What is not secret: the default provider, the zone's account e-mail."""
+        """The file of settings that are no secret, such as the default provider."""
         return self.config / "settings.json"
 
     @property
     def catalog(self) -> Path:
-        """The user's own app definitions, a folder each."""
+        """The folder of the user's own app definitions, which have a folder each."""
         return self.config / "catalog"
 
     @property
     def log(self) -> Path:
-        """What the daemon prints when it was started by a command."""
+        """The file for what a daemon prints that was started by a command."""
         return self.state / "livchatd.log"
 
     @property
     def sandbox(self) -> Path:
-        """The folder of the sandbox: its address, its world, its log."""
+        """The folder of the sandbox: its address, its state, its log."""
         return self.state / "sandbox"
 
     def create(self) -> None:
-        """Make the folders, 0700; refuse a runtime folder that belongs to somebody else."""
+        """Make the folders with mode 0700.
+
+        Raises LivChatError where the runtime folder belongs to another user.
+        """
         for folder in (self.config, self.state, self.runtime):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         owner = self.runtime.stat()
@@ -91,33 +94,33 @@ class Places:
             self.runtime.chmod(0o700)
 
 
-def places() -> Places:
-    """The places of this user; `LIVCHAT_HOME` puts them all under one folder."""
+def paths() -> Paths:
+    """The paths of this user's installation; `LIVCHAT_HOME` puts them all under one folder."""
     home = os.environ.get("LIVCHAT_HOME")
     if home:
         root = Path(home).expanduser().absolute()
-        return Places(root / "config", root / "state", _short(root / "run"))
+        return Paths(root / "config", root / "state", _fitting(root / "run"))
     import platformdirs  # noqa: PLC0415 - 20 ms that LIVCHAT_HOME does not need
 
     state = Path(platformdirs.user_state_dir("livchat", appauthor=False))
-    return Places(
+    return Paths(
         Path(platformdirs.user_config_dir("livchat", appauthor=False)), state, _runtime(state)
     )
 
 
 def _runtime(state: Path) -> Path:
-    """XDG_RUNTIME_DIR, else /run/user/UID if it is ours, else a folder in our state."""
+    """A folder in XDG_RUNTIME_DIR, else in /run/user/UID if that is ours, else in the state."""
     given = os.environ.get("XDG_RUNTIME_DIR")
     if given:
-        return _short(Path(given) / "livchat")
+        return _fitting(Path(given) / "livchat")
     session = Path(f"/run/user/{os.getuid()}")
     if session.is_dir() and session.stat().st_uid == os.getuid():
-        return _short(session / "livchat")
-    return _short(state / "run")
+        return _fitting(session / "livchat")
+    return _fitting(state / "run")
 
 
-def _short(runtime: Path) -> Path:
-    """The folder itself, or one in /tmp named after it where a socket's path would be too long."""
+def _fitting(runtime: Path) -> Path:
+    """The folder, or one in /tmp named by its hash where the socket's path would be too long."""
     if len(os.fsencode(runtime / "livchatd.sock")) <= SOCKET_LIMIT:
         return runtime
     name = sha256(os.fsencode(runtime)).hexdigest()[:12]

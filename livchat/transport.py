@@ -1,4 +1,4 @@
-"""Speaks to a daemon: HTTP over a Unix socket or TCP, sent again when the connection breaks."""
+"""HTTP to a daemon over a Unix socket or TCP; sent again when the connection breaks."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ import struct
 from collections.abc import Callable, Iterator
 from time import monotonic, sleep  # noqa: TID251 - there is no loop here to block
 from typing import Any, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from livchat.errors import BY_CODE, DaemonUnreachable, LivChatError, TimedOut
 
 Json = dict[str, Any]
 
-ANSWER_TIMEOUT = 60.0
-"""Seconds that an answer may take: a token is tried at its provider before the answer."""
+RESPONSE_TIMEOUT = 60.0
+"""Seconds that a response may take: a token is tried at its provider before the response."""
 STREAM_TIMEOUT = 45.0
 """Seconds of silence after which a stream is dead; the daemon sends a heartbeat each 15 s."""
-PATIENCE = 60.0
+RECONNECT_SECONDS = 60.0
 """Seconds for which a daemon that was there may be away: a restart, an update."""
-
 QUEUE_SECONDS = 10
-"""Seconds for which a daemon with a full queue of callers is waited for."""
+"""Seconds to wait for room in the socket's queue of connections."""
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -35,11 +34,11 @@ class UnixConnection(http.client.HTTPConnection):
         self._path = path
 
     def connect(self) -> None:
-        """Connect to the socket's path. A queue of callers that is full is waited for."""
+        """Connect to the socket's path; wait while its queue of connections is full."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        # A blocking connect waits for its place; one with a time-out is refused at once (EAGAIN).
-        patience = struct.pack("ll", QUEUE_SECONDS, 0)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
+        # A blocking connect waits for room; one with a time-out is refused at once (EAGAIN).
+        timeout = struct.pack("ll", QUEUE_SECONDS, 0)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
         try:
             self.sock.connect(self._path)
         except OSError:
@@ -49,9 +48,10 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class Event(NamedTuple):
-    """One event of a job, and its `line` as it came.
+    """One event of a job, and the `line` of JSON that brought it.
 
-    The event `snapshot` is ours: the job anew, where the events were pruned.
+    The daemon sends no event `snapshot`: the client makes one, with the whole job as its data,
+    where the events between were pruned.
     """
 
     id: str
@@ -61,7 +61,11 @@ class Event(NamedTuple):
 
 
 class Transport:
-    """The way to one daemon. `revive` is called when it seems to have died while it was needed."""
+    """The way to one daemon.
+
+    `restart` is called where the daemon has died: its socket is there and refuses. Each call that
+    changes something gets an idempotency key of its own, unless `idempotency_key` is set.
+    """
 
     def __init__(
         self,
@@ -69,26 +73,26 @@ class Transport:
         socket_path: str | None = None,
         url: str | None = None,
         token: str | None = None,
-        revive: Callable[[], None] | None = None,
+        restart: Callable[[], None] | None = None,
     ) -> None:
         self.address = url or socket_path or ""
         self._path = socket_path
         self._url = urlsplit(url) if url else None
         self._token = token
-        self._revive = revive
-        self._kept: http.client.HTTPConnection | None = None
-        self.key: str | None = None  # the idempotency key of every change, else each has its own
+        self._restart = restart
+        self._open_connection: http.client.HTTPConnection | None = None
+        self.idempotency_key: str | None = None
 
     def close(self) -> None:
-        """Give the connection back."""
-        if self._kept is not None:
-            self._kept.close()
-            self._kept = None
+        """Close the connection; the next call opens another."""
+        if self._open_connection is not None:
+            self._open_connection.close()
+            self._open_connection = None
 
     def open(self) -> None:
         """Connect, or raise DaemonUnreachable at once: nothing listens there."""
-        if self._kept is None:
-            self._kept = self._connect(ANSWER_TIMEOUT)
+        if self._open_connection is None:
+            self._open_connection = self._connect(RESPONSE_TIMEOUT)
 
     def _call(
         self,
@@ -97,18 +101,18 @@ class Transport:
         *,
         query: Json | None = None,
         body: Json | None = None,
-        wait: float = ANSWER_TIMEOUT,
+        wait: float = RESPONSE_TIMEOUT,
     ) -> Json:
-        """One request, which happens once however often it is sent."""
+        """The response to one request, which happens once however often it is sent."""
         headers = self._headers()
         if method != "GET":
-            headers["Idempotency-Key"] = self.key or os.urandom(16).hex()
+            headers["Idempotency-Key"] = self.idempotency_key or os.urandom(16).hex()
         payload = None
         if body is not None:
             payload = json.dumps({k: v for k, v in body.items() if v is not None}).encode()
             headers["Content-Type"] = "application/json"
         self.open()
-        deadline = monotonic() + PATIENCE
+        deadline = monotonic() + RECONNECT_SECONDS
         while True:
             try:
                 return self._exchange(method, _target(path, query or {}), payload, headers, wait)
@@ -121,13 +125,13 @@ class Transport:
                 ) from None
             except (DaemonUnreachable, ConnectionError, http.client.HTTPException) as error:
                 self.close()
-                self._be_patient(error, deadline)
+                self._wait_to_reconnect(error, deadline)
 
     def _exchange(
         self, method: str, target: str, payload: bytes | None, headers: dict[str, str], wait: float
     ) -> Json:
         self.open()
-        connection = self._kept
+        connection = self._open_connection
         assert connection is not None  # noqa: S101 - open() has just set it
         connection.timeout = wait
         if connection.sock is not None:
@@ -147,33 +151,33 @@ class Transport:
 
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
         try:
-            connection = self._connection(timeout)
+            connection = self._new_connection(timeout)
             connection.connect()
         except OSError as error:
             raise _unreachable(self.address, error) from error
         return connection
 
-    def _connection(self, timeout: float) -> http.client.HTTPConnection:
+    def _new_connection(self, timeout: float) -> http.client.HTTPConnection:
         if self._url is None:
             return UnixConnection(self._path or "", timeout)
         secure = self._url.scheme == "https"
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         return kind(self._url.hostname or "", self._url.port, timeout=timeout)
 
-    def _be_patient(self, error: Exception, deadline: float) -> None:
+    def _wait_to_reconnect(self, error: Exception, deadline: float) -> None:
         """Pause before another try, or raise the error when the daemon has been away too long."""
         if monotonic() >= deadline:
             if isinstance(error, LivChatError):
                 raise error
             raise _unreachable(self.address, error) from error
-        # A socket that refuses was left by a daemon that died; one that is gone was closed by a
-        # daemon that somebody stopped, which is not ours to start again.
-        if self._revive is not None and isinstance(error.__cause__, ConnectionRefusedError):
-            self._revive()
+        # A daemon that died leaves its socket, which refuses. One that somebody stopped removed it,
+        # and is not to be started again.
+        if self._restart is not None and isinstance(error.__cause__, ConnectionRefusedError):
+            self._restart()
         sleep(0.1)
 
     def _stream(self, path: str, after: str | None) -> Iterator[Event | None]:
-        """The lines of one connection; None is a heartbeat."""
+        """The events of one connection; None is a heartbeat."""
         connection = self._connect(STREAM_TIMEOUT)
         try:
             headers = self._headers() | {"Accept": "application/x-ndjson"}
@@ -187,6 +191,11 @@ class Transport:
                 yield _event(line)
         finally:
             connection.close()
+
+
+def quoted(name: str) -> str:
+    """A name as one part of a path: it cannot leave its place there."""
+    return quote(name, safe="")
 
 
 def _target(path: str, query: Json) -> str:
@@ -210,9 +219,9 @@ def _json(data: bytes) -> Json:
 
 def _error(status: int, data: bytes) -> LivChatError:
     try:
-        answer = json.loads(data)
-        kind = BY_CODE.get(answer["code"], LivChatError)
-        return kind(answer["error"], hint=answer.get("hint"), details=answer.get("details"))
+        found = json.loads(data)
+        kind = BY_CODE.get(found["code"], LivChatError)
+        return kind(found["error"], hint=found.get("hint"), details=found.get("details"))
     except (ValueError, KeyError, TypeError):
         return LivChatError(f"the daemon answered {status} without a reason")
 

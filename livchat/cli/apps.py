@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 
 from livchat.cli.input import options, prompts
-from livchat.cli.input.parsing import pairs
+from livchat.cli.input.parsing import app_values
 from livchat.cli.session.connect import connect
-from livchat.cli.session.follow import submitted
-from livchat.output import show, tables
-from livchat.output.messages import say
+from livchat.cli.session.follow import follow
+from livchat.output import show
+from livchat.output.messages import translate
 from livchat.output.show import Format
+from livchat.output.tables import apps as tables
 
 cli = typer.Typer(
     name="app",
@@ -32,8 +33,8 @@ def catalog(output: options.Output = Format.HUMAN) -> None:
         connect().catalog(),
         output,
         human=tables.catalog,
-        quiet=lambda answer: [app["name"] for app in answer["apps"]],
-        items=lambda answer: answer["apps"],
+        quiet=lambda found: [app["name"] for app in found["apps"]],
+        items=lambda found: found["apps"],
     )
 
 
@@ -64,8 +65,11 @@ def deploy(
     Example: livchat app deploy prod-01 n8n --wait
     """
     client = connect()
-    accepted = client.deploy_app(server, app, pairs(settings or []))
-    submitted(client, accepted, output, wait=wait)
+    accepted = client.deploy_app(server, app, app_values(settings or []))
+    if wait:
+        follow(client, accepted["job_id"], output)
+    else:
+        show.accepted(accepted, output)
 
 
 @cli.command("list")
@@ -78,8 +82,8 @@ def index(server: options.ServerArgument, output: options.Output = Format.HUMAN)
         connect().installed_apps(server),
         output,
         human=tables.installed,
-        quiet=lambda answer: [app["app_name"] for app in answer["apps"]],
-        items=lambda answer: answer["apps"],
+        quiet=lambda found: [app["app_name"] for app in found["apps"]],
+        items=lambda found: found["apps"],
     )
 
 
@@ -98,6 +102,12 @@ def delete(
 
     Example: livchat app delete prod-01 n8n --wait
     """
-    prompts.confirm(say("purge_app" if purge else "delete_app", app=app, server=server), yes=yes)
+    prompts.confirm(
+        translate("purge_app" if purge else "delete_app", app=app, server=server), yes=yes
+    )
     client = connect()
-    submitted(client, client.delete_app(server, app, purge=purge), output, wait=wait)
+    accepted = client.delete_app(server, app, purge=purge)
+    if wait:
+        follow(client, accepted["job_id"], output)
+    else:
+        show.accepted(accepted, output)

@@ -12,10 +12,11 @@ import typer
 from livchat.cli.input import options, prompts
 from livchat.cli.session.connect import connect
 from livchat.errors import LivChatError
-from livchat.output import show, tables
-from livchat.output.messages import say
+from livchat.output import show
+from livchat.output.messages import translate
 from livchat.output.show import Format
-from livchat.paths import places
+from livchat.output.tables.columns import record
+from livchat.paths import paths
 
 Json = dict[str, Any]
 
@@ -46,7 +47,7 @@ def provider(
 
     Example: livchat config provider hetzner
     """
-    token = prompts.secret(say("token_of", name=name), token_file)
+    token = prompts.secret(translate("token_of", name=name), token_file)
     _done(connect().configure_provider(name, token, verify=verify), output)
 
 
@@ -65,9 +66,11 @@ def cloudflare(
     Example: livchat config cloudflare --token-file token.txt
     """
     if email is None:
-        found = {"api_token": prompts.secret(say("api_token_of", name="Cloudflare"), token_file)}
+        found = {
+            "api_token": prompts.secret(translate("api_token_of", name="Cloudflare"), token_file)
+        }
     else:
-        key = prompts.secret(say("api_key_of", name="Cloudflare"), token_file)
+        key = prompts.secret(translate("api_key_of", name="Cloudflare"), token_file)
         found = {"email": email, "api_key": key}
     _done(connect().configure_cloudflare({**found, "verify": verify}), output)
 
@@ -86,9 +89,9 @@ def certificates(
 
     Example: livchat config certificates example.com --token-file token.txt
     """
-    token = prompts.secret(say("certificate_token_of", name=zone), token_file)
-    order = {"zone_name": zone, "token": token, "provider": provider, "verify": verify}
-    _done(connect().configure_certificates(order), output)
+    token = prompts.secret(translate("certificate_token_of", name=zone), token_file)
+    request = {"zone_name": zone, "token": token, "provider": provider, "verify": verify}
+    _done(connect().configure_certificates(request), output)
 
 
 @cli.command("show")
@@ -97,34 +100,34 @@ def details(output: options.Output = Format.HUMAN) -> None:
 
     Example: livchat config show
     """
-    show.result(_found(), output, human=_lines)
+    show.result(_places_and_settings(), output, human=_lines)
 
 
-def _done(answer: Json, output: Format) -> None:
-    show.result(answer, output, human=lambda _: [answer["message"]])
+def _done(response: Json, output: Format) -> None:
+    show.result(response, output, human=lambda _: [response["message"]])
 
 
 def _lines(found: Json) -> Iterator[str]:
     settings = found.get("settings") or {}
-    places_first = [(key, value) for key, value in found.items() if key != "settings"]
-    return tables.record([*places_first, *settings.items()])
+    others = [(key, value) for key, value in found.items() if key != "settings"]
+    return record([*others, *settings.items()])
 
 
-def _found() -> Json:
+def _places_and_settings() -> Json:
     url = os.environ.get("LIVCHAT_URL")
     if url:
         return {"url": url, "token_file": os.environ.get("LIVCHAT_TOKEN_FILE")}
-    where = places()
+    here = paths()
     found: Json = {
-        "config_dir": str(where.config),
-        "state_dir": str(where.state),
-        "socket": str(where.socket),
-        "log": str(where.log),
+        "config_dir": str(here.config),
+        "state_dir": str(here.state),
+        "socket": str(here.socket),
+        "log": str(here.log),
     }
     try:
-        settings = json.loads(where.settings.read_text(encoding="utf-8"))
+        settings = json.loads(here.settings.read_text(encoding="utf-8"))
     except FileNotFoundError:
         settings = {}
     except (OSError, ValueError) as error:
-        raise LivChatError(f"cannot read {where.settings}: it is damaged") from error
+        raise LivChatError(f"cannot read {here.settings}: it is damaged") from error
     return {**found, "settings": settings}

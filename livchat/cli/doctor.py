@@ -1,4 +1,4 @@
-"""What is not as it should be: livchat doctor."""
+"""What is not as it should be, found and mended: livchat doctor."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import typer
 
 from livchat.cli.input import options, prompts
 from livchat.cli.session.connect import connect
-from livchat.cli.session.follow import submitted
+from livchat.cli.session.follow import follow
 from livchat.errors import BadRequest, NotFound
-from livchat.output import findings, show
-from livchat.output.messages import say
+from livchat.output import show
+from livchat.output.messages import translate
 from livchat.output.show import Format
+from livchat.output.tables import doctor as tables
 
 Json = dict[str, Any]
 
@@ -40,36 +41,41 @@ def doctor(
     Example: livchat doctor --mend
     """
     if ids and not mend:
-        raise BadRequest(say("ids_without_mend"), hint=f"livchat doctor --mend {' '.join(ids)}")
+        raise BadRequest(
+            translate("ids_without_mend"), hint=f"livchat doctor --mend {' '.join(ids)}"
+        )
     client = connect()
-    answer = client.doctor()
-    chosen = _chosen(answer, ids) if mend else []
+    found = client.doctor()
+    chosen = _chosen(found, ids) if mend else []
     if not chosen:
         show.result(
-            answer,
+            found,
             output,
-            human=findings.diagnosis,
-            quiet=lambda found: [one["id"] for one in found["findings"]],
-            items=lambda found: [*found["findings"], *found["foreign"]],
+            human=tables.diagnosis,
+            quiet=lambda diagnosis: [one["id"] for one in diagnosis["findings"]],
+            items=lambda diagnosis: [*diagnosis["findings"], *diagnosis["foreign"]],
         )
         if mend:
-            show.note(say("nothing_to_mend"))
-        if not answer["healthy"]:
+            show.note(translate("nothing_to_mend"))
+        if not found["healthy"]:
             raise typer.Exit(1)
         return
     if not yes:
-        show.note("\n".join(findings.goes(chosen)))
-    prompts.confirm(findings.together(chosen), yes=yes)
+        show.note("\n".join(tables.what_will_be_mended(chosen)))
+    prompts.confirm(tables.count_and_savings(chosen), yes=yes)
     accepted = client.mend([one["id"] for one in chosen])
-    submitted(client, accepted, output, wait=wait, human=findings.mended)
+    if wait:
+        follow(client, accepted["job_id"], output, human=tables.mending_result)
+    else:
+        show.accepted(accepted, output)
 
 
-def _chosen(answer: Json, ids: list[str] | None) -> list[Json]:
-    """The findings that are meant: those named, or all of our own that can be mended."""
+def _chosen(diagnosis: Json, ids: list[str] | None) -> list[Json]:
+    """The findings to mend: those named, else all of this installation's own that can be."""
     if not ids:
-        return [one for one in answer["findings"] if one["mend"] and not one["named_only"]]
-    known = {one["id"]: one for one in (*answer["findings"], *answer["foreign"])}
+        return [one for one in diagnosis["findings"] if one["mend"] and not one["named_only"]]
+    known = {one["id"]: one for one in (*diagnosis["findings"], *diagnosis["foreign"])}
     for name in ids:
         if name not in known:
-            raise NotFound(say("no_finding", name=name), hint="livchat doctor")
+            raise NotFound(translate("no_finding", name=name), hint="livchat doctor")
     return [known[name] for name in dict.fromkeys(ids)]

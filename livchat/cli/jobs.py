@@ -8,12 +8,15 @@ import typer
 
 from livchat.cli.input import options, prompts
 from livchat.cli.session.connect import connect
-from livchat.cli.session.follow import finish, follow, submitted, wait_for
-from livchat.client import ENDED, Client
-from livchat.errors import Invalid, JobCancelled
-from livchat.output import show, tables
-from livchat.output.messages import say
+from livchat.cli.session.follow import finish, follow, wait_for
+from livchat.client.client import Client
+from livchat.errors import InvalidRequest, JobCancelled
+from livchat.job_state import ENDED
+from livchat.output import show
+from livchat.output.messages import translate
 from livchat.output.show import Format
+from livchat.output.tables import jobs as tables
+from livchat.sanitize import clean_text
 
 Json = dict[str, Any]
 
@@ -52,8 +55,8 @@ def index(
         connect().jobs(status=status, type=kind, server=server, limit=limit, cursor=cursor),
         output,
         human=tables.jobs,
-        quiet=lambda answer: [job["job_id"] for job in answer["jobs"]],
-        items=lambda answer: answer["jobs"],
+        quiet=lambda page: [job["job_id"] for job in page["jobs"]],
+        items=lambda page: page["jobs"],
     )
 
 
@@ -90,9 +93,9 @@ def logs(
     show.result(
         client.job_logs(job_id, tail=tail, step=step, level=level),
         output,
-        human=lambda answer: tables.logs(answer["logs"]),
-        quiet=lambda answer: [line["message"] for line in answer["logs"]],
-        items=lambda answer: answer["logs"],
+        human=lambda found: tables.logs(found["logs"]),
+        quiet=lambda found: [clean_text(line["message"]) for line in found["logs"]],
+        items=lambda found: found["logs"],
     )
 
 
@@ -134,11 +137,11 @@ def cancel(
     Example: livchat job cancel job_20261122_081530_3f9a1c2b7d4e --wait
     """
     client = connect()
-    answer = client.cancel_job(job_id, force=force)
+    response = client.cancel_job(job_id, force=force)
     if wait:
         _await_cancelled(client, job_id, output)
         return
-    show.result(answer, output, human=lambda _: [answer["message"]], quiet=lambda _: [job_id])
+    show.result(response, output, human=lambda _: [response["message"]], quiet=lambda _: [job_id])
 
 
 @cli.command()
@@ -152,7 +155,11 @@ def retry(
     Example: livchat job retry job_20261122_081530_3f9a1c2b7d4e --wait
     """
     client = connect()
-    submitted(client, client.retry_job(job_id), output, wait=wait)
+    accepted = client.retry_job(job_id)
+    if wait:
+        follow(client, accepted["job_id"], output)
+    else:
+        show.accepted(accepted, output)
 
 
 @cli.command()
@@ -170,18 +177,18 @@ def prune(
 
     Example: livchat job prune --older-than 30d
     """
-    prompts.confirm(say("prune", age=older_than), yes=yes)
-    answer = connect().prune_jobs(older_than=older_than, status=status)
+    prompts.confirm(translate("prune", age=older_than), yes=yes)
+    response = connect().prune_jobs(older_than=older_than, status=status)
     show.result(
-        answer,
+        response,
         output,
-        human=lambda _: [answer["message"]],
-        quiet=lambda _: [str(answer["data"]["removed"])],
+        human=lambda _: [response["message"]],
+        quiet=lambda _: [str(response["data"]["removed"])],
     )
 
 
 def _await_cancelled(client: Client, job_id: str, output: Format) -> None:
-    """Watch the cancelling; that the job was cancelled is a success here, if nothing is left."""
+    """Watch a job be cancelled, which is a success here; exit code 3 if it left something."""
     try:
         follow(client, job_id, output)
     except JobCancelled as error:
@@ -192,7 +199,9 @@ def _await_cancelled(client: Client, job_id: str, output: Format) -> None:
 
 def _follow_logs(client: Client, job_id: str, step: str | None, output: Format) -> None:
     if output is Format.JSON:
-        raise Invalid.field("--output", "json is one object, and -f has no end", hint="-o ndjson")
+        raise InvalidRequest.field(
+            "--output", "json is one object, and -f has no end", hint="-o ndjson"
+        )
     job = client.job(job_id)
     _log_lines(job["logs"], step, output)
     if job["status"] in ENDED:
@@ -206,8 +215,8 @@ def _follow_logs(client: Client, job_id: str, step: str | None, output: Format) 
 def _log_lines(lines: list[Json], step: str | None, output: Format) -> None:
     wanted = [line for line in lines if step is None or line.get("step") == step]
     if output is Format.NDJSON:
-        show.write(map(show.line, wanted))
+        show.write(map(show.json_line, wanted))
     elif output is Format.QUIET:
-        show.write(line["message"] for line in wanted)
+        show.write(clean_text(line["message"]) for line in wanted)
     else:
         show.write(tables.logs(wanted))

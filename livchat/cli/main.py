@@ -1,4 +1,4 @@
-"""Every command on one page, and the one place that shows errors and sets exit codes."""
+"""All commands on one page, and the one place that shows errors and sets exit codes."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ COMMANDS = {
     "init": ("quickstart", START),
     "up": ("quickstart", START),
     "demo": ("quickstart", START),
-    "server": ("servers", SERVERS),
+    "server": ("servers.commands", SERVERS),
     "app": ("apps", SERVERS),
     "job": ("jobs", SERVERS),
     "provider": ("providers", SERVERS),
     "config": ("config", DAEMON),
     "secret": ("secrets", DAEMON),
-    "daemon": ("daemon", DAEMON),
-    "sandbox": ("sandbox", DAEMON),
+    "daemon": ("local.daemon", DAEMON),
+    "sandbox": ("local.sandbox", DAEMON),
     "doctor": ("doctor", DAEMON),
-    "mcp": ("mcp", DAEMON),
+    "mcp": ("local.mcp", DAEMON),
 }
-"""The commands: the file of livchat.cli that holds each, and its panel in the help."""
+"""The commands: the module of livchat.cli that holds each, and its panel in the help."""
 
 _CLICK_EXCEPTION: type[Any] = typer.BadParameter.__mro__[2]
-"""Typer brings a copy of click of its own, which has no public name."""
+"""Typer has a copy of click of its own, whose exceptions have no public name."""
 
 
 class Lazy(TyperGroup):
-    """Loads the file of a command when it is asked for: half of the start would go into them."""
+    """Imports the module of a command when it is asked for: all of them are half of the start."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - Typer's signature
         """All names, in the order of the table."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - Typer's signature
-        """The command of a name; for one that is not known all are loaded, for suggestions."""
+        """The command of a name; for an unknown one all are loaded, so that one is suggested."""
         if cmd_name in COMMANDS:
             return _load(cmd_name)
         self.commands = {name: _load(name) for name in COMMANDS}
@@ -55,8 +55,8 @@ class Lazy(TyperGroup):
 cli = typer.Typer(name="livchat", cls=Lazy, no_args_is_help=True, add_completion=False)
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it so
-    if wanted:
+def _version(given: bool) -> None:  # noqa: FBT001 - Typer calls it so
+    if given:
         typer.echo(f"livchat {__version__}")
         raise typer.Exit
 
@@ -86,7 +86,7 @@ def run(arguments: list[str]) -> int:
     try:
         code = get_command(cli).main(arguments, prog_name="livchat", standalone_mode=False)
     except LivChatError as error:
-        return _tell(error, arguments)
+        return _show(error, arguments)
     except KeyboardInterrupt:
         return 130
     except typer.Abort:
@@ -99,18 +99,18 @@ def run(arguments: list[str]) -> int:
 
 
 def _load(name: str) -> Any:
-    file, panel = COMMANDS[name]
-    command: Any = get_command(import_module(f"livchat.cli.{file}").cli)
+    module, panel = COMMANDS[name]
+    command: Any = get_command(import_module(f"livchat.cli.{module}").cli)
     if command.name != name:
         command = command.commands[name]
     command.rich_help_panel = panel
     return command
 
 
-def _tell(error: LivChatError, arguments: list[str]) -> int:
+def _show(error: LivChatError, arguments: list[str]) -> int:
     from livchat.output import show
 
-    # A job that was waited for is on stdout already: it says more than its error.
+    # A job that was waited for is on stdout already, which says more than its error.
     if wants_json(arguments) and not isinstance(error, JobFailed | JobCancelled):
         show.error_object(error)
     show.error(error)
@@ -119,7 +119,7 @@ def _tell(error: LivChatError, arguments: list[str]) -> int:
 
 def _usage(error: Any, arguments: list[str]) -> int:
     from livchat.errors import BadRequest
-    from livchat.output.messages import say
+    from livchat.output.messages import translate
 
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
@@ -127,24 +127,26 @@ def _usage(error: Any, arguments: list[str]) -> int:
     message = error.format_message().rstrip(".").replace("\n", " ")
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "livchat"
-    told = BadRequest(message[:1].lower() + message[1:], hint=say("usage_hint", command=path))
-    _tell(told, arguments)
+    problem = BadRequest(
+        message[:1].lower() + message[1:], hint=translate("usage_hint", command=path)
+    )
+    _show(problem, arguments)
     return int(error.exit_code)
 
 
 def _unexpected(error: Exception, arguments: list[str]) -> int:
-    from livchat.output.messages import say
+    from livchat.output.messages import translate
 
     if os.environ.get("LIVCHAT_DEBUG"):
         raise error
-    message = say("unexpected", kind=type(error).__name__, message=error)
-    return _tell(LivChatError(message, hint=say("debug_hint")), arguments)
+    message = translate("unexpected", kind=type(error).__name__, message=error)
+    return _show(LivChatError(message, hint=translate("debug_hint")), arguments)
 
 
 def wants_json(arguments: list[str]) -> bool:
-    """Was `-o json` asked for? Errors need to know it also where the line cannot be parsed."""
-    ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    pairs = zip(ours, [*ours[1:], ""], strict=True)
+    """Whether `-o json` was given; it matters also where the arguments cannot be parsed."""
+    before_dashes = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    pairs = zip(before_dashes, [*before_dashes[1:], ""], strict=True)
     return any(
         (first in ("-o", "--output") and second == "json") or first in ("-ojson", "--output=json")
         for first, second in pairs

@@ -6,8 +6,9 @@ import typer
 
 from livchat.cli.input import options
 from livchat.cli.session.connect import connect
-from livchat.output import provider_tables, show
+from livchat.output import show
 from livchat.output.show import Format
+from livchat.output.tables import providers as tables
 
 cli = typer.Typer(
     name="provider",
@@ -30,17 +31,17 @@ def types(
     Example: livchat provider types --region nbg1 --ram 8
     """
     found = connect().server_types(provider=provider, region=region)
-    large = [
+    large_enough = [
         kind
         for kind in found["server_types"]
         if kind["cores"] >= (cpu or 0) and kind["memory_gb"] >= (ram or 0)
     ]
     show.result(
-        {**found, "server_types": large},
+        {**found, "server_types": large_enough},
         output,
-        human=provider_tables.server_types,
-        quiet=lambda answer: [kind["name"] for kind in answer["server_types"]],
-        items=lambda answer: answer["server_types"],
+        human=tables.server_types,
+        quiet=lambda page: [kind["name"] for kind in page["server_types"]],
+        items=lambda page: page["server_types"],
     )
 
 
@@ -53,9 +54,9 @@ def locations(provider: options.Provider = None, output: options.Output = Format
     show.result(
         connect().locations(provider=provider),
         output,
-        human=provider_tables.locations,
-        quiet=lambda answer: [place["name"] for place in answer["locations"]],
-        items=lambda answer: answer["locations"],
+        human=tables.locations,
+        quiet=lambda page: [location["name"] for location in page["locations"]],
+        items=lambda page: page["locations"],
     )
 
 
@@ -68,7 +69,7 @@ def images(provider: options.Provider = None, output: options.Output = Format.HU
     show.result(
         connect().images(provider=provider),
         output,
-        human=provider_tables.images,
-        quiet=lambda answer: [image["name"] for image in answer["images"]],
-        items=lambda answer: answer["images"],
+        human=tables.images,
+        quiet=lambda page: [image["name"] for image in page["images"]],
+        items=lambda page: page["images"],
     )

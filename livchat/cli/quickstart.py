@@ -8,12 +8,15 @@ from urllib.parse import urlsplit
 import typer
 
 from livchat.cli.input import options, purchase
-from livchat.cli.input.parsing import per_app, ports
+from livchat.cli.input.parsing import ports, values_per_app
 from livchat.cli.session.connect import connect
-from livchat.cli.session.follow import submitted
-from livchat.output import provider_tables, show, tables
-from livchat.output.messages import say
+from livchat.cli.session.follow import follow
+from livchat.output import show
+from livchat.output.messages import translate
 from livchat.output.show import Format
+from livchat.output.tables.columns import record
+from livchat.output.tables.jobs import job_result
+from livchat.output.tables.plan import plan as plan_lines
 
 Json = dict[str, Any]
 
@@ -29,7 +32,7 @@ def init(output: options.Output = Format.HUMAN) -> None:
     show.result(
         connect().init(),
         output,
-        human=lambda answer: [answer["message"], *tables.record(list(answer["data"].items()))],
+        human=lambda made: [made["message"], *record(list(made["data"].items()))],
     )
 
 
@@ -65,7 +68,7 @@ def up(
 
     Example: livchat up n8n --server prod-01 --zone example.com --subdomain lab
     """
-    order: Json = {
+    request: Json = {
         "apps": apps,
         "server": server,
         "zone_name": zone,
@@ -75,23 +78,25 @@ def up(
         "cpu": cpu,
         "ram": ram,
         "region": region,
-        "fallback": purchase.fallback(fallback),
+        "fallback": None if fallback is None else purchase.fallback(fallback),
         "image": image,
         "ssl_email": email,
         "timezone": timezone,
         "open_ports": ports(opened),
         "challenge": challenge,
-        "config": per_app(settings or [], apps),
+        "config": values_per_app(settings or [], apps),
     }
     client = connect()
     if plan:
-        show.result(
-            client.plan(order), output, human=provider_tables.plan, quiet=lambda p: [p["hash"]]
-        )
+        show.result(client.plan(request), output, human=plan_lines, quiet=lambda p: [p["hash"]])
         return
-    if purchase.can_ask(provider, yes=yes):
-        order["plan_hash"] = purchase.agree(client.plan(order))
-    submitted(client, client.up(order), output, wait=wait, human=_brought_up)
+    if not yes and purchase.can_ask(provider):
+        request["plan_hash"] = purchase.agree(client.plan(request))
+    accepted = client.up(request)
+    if wait:
+        follow(client, accepted["job_id"], output, human=_brought_up)
+    else:
+        show.accepted(accepted, output)
 
 
 @cli.command()
@@ -100,7 +105,7 @@ def demo(wait: options.Wait = True, output: options.Output = Format.HUMAN) -> No
 
     Example: livchat demo
     """
-    order = {
+    request = {
         "apps": ["n8n"],
         "server": "demo",
         "provider": "sandbox",
@@ -110,27 +115,31 @@ def demo(wait: options.Wait = True, output: options.Output = Format.HUMAN) -> No
     }
     client = connect()
     client.init()
-    job = submitted(client, client.up(order), output, wait=wait, human=tables.outcome)
-    if job is not None and output is Format.HUMAN:
+    accepted = client.up(request)
+    if not wait:
+        show.accepted(accepted, output)
+        return
+    job = follow(client, accepted["job_id"], output, human=job_result)
+    if output is Format.HUMAN:
         _try_next(job)
 
 
 def _brought_up(job: Json) -> list[str]:
-    return [*tables.outcome(job), "", say("credentials")]
+    return [*job_result(job), "", translate("credentials")]
 
 
 def _try_next(job: Json) -> None:
-    """What to look at now; a browser knows what *.localhost is, not every program does."""
+    """Say what to look at now; a browser resolves *.localhost, not every program does."""
     commands = [
         ("livchat sandbox status", "try_status"),
         ("livchat job list", "try_jobs"),
         ("livchat sandbox reset", "try_reset"),
     ]
-    lines = [f"  {command:<24}{say(key)}" for command, key in commands]
+    lines = [f"  {command:<24}{translate(key)}" for command, key in commands]
     for app in (job.get("result") or {}).get("apps", []):
-        site = urlsplit(app.get("url") or "")
-        if site.hostname:
-            curl = f"curl -H 'Host: {site.hostname}' http://127.0.0.1:{site.port or 80}/"
-            lines.insert(0, f"  {curl}  {say('try_curl')}")
-    show.note(say("try_next"))
+        url = urlsplit(app.get("url") or "")
+        if url.hostname:
+            curl = f"curl -H 'Host: {url.hostname}' http://127.0.0.1:{url.port or 80}/"
+            lines.insert(0, f"  {curl}  {translate('try_curl')}")
+    show.note(translate("try_next"))
     show.note("\n".join(lines))

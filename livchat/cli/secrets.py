@@ -9,7 +9,7 @@ import typer
 from livchat.cli.input import options, prompts
 from livchat.cli.session.connect import connect
 from livchat.output import show
-from livchat.output.messages import say
+from livchat.output.messages import translate
 from livchat.output.show import Format
 
 cli = typer.Typer(
@@ -33,7 +33,7 @@ def index(output: options.Output = Format.HUMAN) -> None:
         output,
         human=_keys,
         quiet=_keys,
-        items=lambda answer: answer["secrets"],
+        items=lambda found: found["secrets"],
     )
 
 
@@ -64,7 +64,7 @@ def put(
 
     Example: livchat secret set app/prod-01/n8n/param/smtp_password --value-file -
     """
-    value = prompts.secret(say("value_of", name=key), source, "--value-file")
+    value = prompts.secret(translate("value_of", name=key), source, "--value-file")
     _done(connect().put_secret(key, value), output)
 
 
@@ -74,13 +74,13 @@ def delete(key: Key, yes: options.Yes = False, output: options.Output = Format.H
 
     Example: livchat secret delete app/prod-01/n8n/param/smtp_password
     """
-    prompts.confirm(say("delete_secret", name=key), yes=yes)
+    prompts.confirm(translate("delete_secret", name=key), yes=yes)
     _done(connect().delete_secret(key), output)
 
 
-def _keys(answer: dict[str, Any]) -> list[str]:
-    return [secret["key"] for secret in answer["secrets"]]
+def _keys(found: dict[str, Any]) -> list[str]:
+    return [secret["key"] for secret in found["secrets"]]
 
 
-def _done(answer: dict[str, Any], output: Format) -> None:
-    show.result(answer, output, human=lambda _: [answer["message"]])
+def _done(response: dict[str, Any], output: Format) -> None:
+    show.result(response, output, human=lambda _: [response["message"]])

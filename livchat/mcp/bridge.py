@@ -17,14 +17,17 @@ from mcp.shared.exceptions import MCPError
 from pydantic import SecretStr
 
 from livchat import __version__
-from livchat.client import ENDED, Client
+from livchat.client.client import Client
 from livchat.errors import DaemonUnreachable, LivChatError, NotFound, TimedOut
-from livchat.mcp import elicitation, outputs, results, schema
-from livchat.mcp.confirmation import Settled
-from livchat.mcp.deduplication import Asked, Memory
-from livchat.mcp.inputs import OfJob, WaitForJob, named
-from livchat.mcp.job_wait import Waits
-from livchat.mcp.tools import BY_NAME, TOOLS, Tool, finished
+from livchat.job_state import ENDED
+from livchat.mcp import outputs, results, schema
+from livchat.mcp.confirmation import elicitation
+from livchat.mcp.confirmation.question import PreparedCall
+from livchat.mcp.deduplication import RecentCall, RecentCalls
+from livchat.mcp.inputs import JobInput, WaitForJobInput, server_of
+from livchat.mcp.job_wait import JobWaits
+from livchat.mcp.tools.registry import BY_NAME, TOOLS
+from livchat.mcp.tools.tool import Tool, structured_output
 from livchat.wire.base import Request, parse
 
 Json = dict[str, Any]
@@ -43,12 +46,12 @@ _log = logging.getLogger(__name__)
 
 
 class Bridge:
-    """One conversation with an assistant. `connect` gives a client of a daemon that answers."""
+    """One conversation with an assistant. `connect` gives a client that is connected."""
 
     def __init__(self, connect: Callable[[], Client]) -> None:
         self._connect = connect
-        self._memory = Memory()
-        self._waits = Waits(connect)
+        self._recent = RecentCalls()
+        self._waits = JobWaits(connect)
         self._notes: list[str] = []
 
     async def list_tools(
@@ -70,113 +73,113 @@ class Bridge:
             raise MCPError(code=types.INVALID_PARAMS, message=message)
         hidden: list[str] = []
         try:
-            order = parse(tool.takes, params.arguments or {})
-            hidden = _secrets(order)
-            return await self._serve(ctx, params, tool, order)
+            request = parse(tool.input_model, params.arguments or {})
+            hidden = _secrets(request)
+            return await self._serve(ctx, params, tool, request)
         except anyio.get_cancelled_exc_class():
-            self._cancelled(tool, params)
+            self._note_cancelled(tool, params)
             raise
         except LivChatError as error:
-            return results.failure(error, self._told(), hidden)
+            return results.failure(error, self._take_notes(), hidden)
         except Exception as error:  # noqa: BLE001 - an assistant gets a sentence as well
             _log.exception("%s", tool.name)
             unexpected = LivChatError(f"something unexpected: {type(error).__name__}")
-            return results.failure(unexpected, self._told(), hidden)
+            return results.failure(unexpected, self._take_notes(), hidden)
 
     async def _serve(
-        self, ctx: Context, params: types.CallToolRequestParams, tool: Tool, order: Request
+        self, ctx: Context, params: types.CallToolRequestParams, tool: Tool, request: Request
     ) -> types.CallToolResult | types.InputRequiredResult:
-        if isinstance(order, WaitForJob):
-            job = await self._waits.wait(ctx, order)
-            return results.job(job, self._told(), error=job["status"] in ("failed", "cancelled"))
-        if isinstance(order, OfJob):
-            job = await self._ask(tool, order)
-            return results.job(job, self._told(), error=job["status"] == "failed")
-        if not tool.once:
-            answer = finished(tool, await self._ask(tool, order))
-            return results.told(tool, answer, self._told())
-        return await self._change(ctx, params, tool, order)
+        if isinstance(request, WaitForJobInput):
+            job = await self._waits.wait(ctx, request)
+            failed = job["status"] in ("failed", "cancelled")
+            return results.job(job, self._take_notes(), error=failed)
+        if isinstance(request, JobInput):
+            job = await self._send(tool, request)
+            return results.job(job, self._take_notes(), error=job["status"] == "failed")
+        if not tool.deduplicated:
+            response = await self._send(tool, request)
+            return self._result(tool, structured_output(tool, response))
+        return await self._change(ctx, params, tool, request)
 
     async def _change(
-        self, ctx: Context, params: types.CallToolRequestParams, tool: Tool, order: Request
+        self, ctx: Context, params: types.CallToolRequestParams, tool: Tool, request: Request
     ) -> types.CallToolResult | types.InputRequiredResult:
-        """Make a change: what was asked for before is not made again, the rest is agreed to."""
+        """Make a change: the same one again is not made twice, the rest is agreed to first."""
         arguments = params.arguments or {}
-        asked = self._memory.find(tool.name, arguments)
-        if asked is not None and asked.answer is not None:
-            again = await self._still(asked)
-            if again is not None:
-                return results.told(tool, again, self._told())
-            self._memory.forget(tool.name, arguments)
-            asked = None
-        if asked is None:
-            settled = await self._agreed(ctx, params, tool, order)
-            if isinstance(settled, types.InputRequiredResult):
-                return settled
-            asked = self._memory.keep(tool.name, arguments, Asked(settled, named(settled)))
-        answer = await self._order(tool, arguments, asked)
-        return results.told(tool, finished(tool, answer), self._told())
+        call = self._recent.find(tool.name, arguments)
+        if call is not None and call.response is not None:
+            repeated = await self._if_still_valid(call)
+            if repeated is not None:
+                return self._result(tool, repeated)
+            self._recent.forget(tool.name, arguments)
+            call = None
+        if call is None:
+            agreed = await self._agreed(ctx, params, tool, request)
+            if isinstance(agreed, types.InputRequiredResult):
+                return agreed
+            new = RecentCall(agreed, server_of(agreed))
+            call = self._recent.keep(tool.name, arguments, new)
+        response = await self._send_change(tool, arguments, call)
+        return self._result(tool, structured_output(tool, response))
 
     async def _agreed(
-        self, ctx: Context, params: types.CallToolRequestParams, tool: Tool, order: Request
+        self, ctx: Context, params: types.CallToolRequestParams, tool: Tool, request: Request
     ) -> Request | types.InputRequiredResult:
-        """The order without open choices, once the person agrees to it; or what to ask them."""
-        if tool.asks is None:
-            return order
-        asks = tool.asks
-        found: Settled = await self._in_thread(lambda client: asks(client, order))
-        settled, question = found
-        if question is None:
-            return settled
-        again = await elicitation.agreed(ctx, params, question)
-        return settled if again is None else again
+        """The request without open choices, once the person agrees to it; or the question."""
+        if tool.prepare is None:
+            return request
+        prepare = tool.prepare
+        prepared: PreparedCall = await self._in_thread(lambda client: prepare(client, request))
+        if prepared.question is None:
+            return prepared.request
+        to_ask = await elicitation.confirmed(ctx, params, prepared.question)
+        return prepared.request if to_ask is None else to_ask
 
-    async def _order(self, tool: Tool, arguments: Json, asked: Asked) -> Json:
-        """Send an order under its key, which outlives a lost answer and no other failure."""
+    async def _send_change(self, tool: Tool, arguments: Json, call: RecentCall) -> Json:
+        """Send a change under its key, which outlives a lost response and no other failure."""
         try:
-            answer = await self._ask(tool, asked.order, asked.key)
+            response = await self._send(tool, call.request, call.key)
         except LivChatError as error:
-            # A command that ran out of time has been told so; a lost answer leaves no details.
+            # A command that ran out of time has details; a lost response leaves none.
             if not isinstance(error, _UNCERTAIN) or error.details:
-                self._memory.forget(tool.name, arguments)
+                self._recent.forget(tool.name, arguments)
             raise
-        if tool.job:
-            asked.answer = answer
+        if tool.starts_job:
+            call.response = response
         else:
-            self._memory.forget(tool.name, arguments)
-            self._memory.touched(asked.server)
-        return answer
+            self._recent.forget(tool.name, arguments)
+            self._recent.forget_done(call.server)
+        return response
 
-    async def _still(self, asked: Asked) -> Json | None:
-        """The first answer again, as long as its job is the last word on its server."""
-        answer = asked.answer or {}
+    async def _if_still_valid(self, call: RecentCall) -> Json | None:
+        """The first response again, as long as its job is the last one on its server."""
+        response = call.response or {}
 
         def look(client: Client) -> Json | None:
             try:
-                job = client.job(answer["job_id"])
+                job = client.job(response["job_id"])
             except NotFound:
                 return None
             if job["status"] == "completed":
-                newest = client.jobs(server=asked.server, limit=1)["jobs"]
+                newest = client.jobs(server=call.server, limit=1)["jobs"]
                 return job if newest and newest[0]["job_id"] == job["job_id"] else None
             return None if job["status"] in ENDED else job
 
         job = await self._in_thread(look)
         if job is None:
             return None
-        again = {**answer, "status": job["status"]}
-        return outputs.started(again, repeated=True)
+        return outputs.started_output({**response, "status": job["status"]}, repeated=True)
 
-    async def _ask(self, tool: Tool, order: Request, key: str | None = None) -> Json:
-        answer: Json = await self._in_thread(lambda client: tool.call(client, order), key)
-        return answer
+    async def _send(self, tool: Tool, request: Request, key: str | None = None) -> Json:
+        response: Json = await self._in_thread(lambda client: tool.call(client, request), key)
+        return response
 
     async def _in_thread(self, call: Callable[[Client], Any], key: str | None = None) -> Any:
-        """Make a call where it may block; who is cancelled leaves it to its thread."""
+        """Make a call in a thread, where it may block; cancelled, it goes on there alone."""
 
         def work() -> Any:
             client = self._connect()
-            client.key = key
+            client.idempotency_key = key
             try:
                 return call(client)
             finally:
@@ -184,8 +187,11 @@ class Bridge:
 
         return await to_thread.run_sync(work, abandon_on_cancel=True)
 
-    def _cancelled(self, tool: Tool, params: types.CallToolRequestParams) -> None:
-        """Say that the work goes on: on stderr now, and to the assistant with the next answer."""
+    def _result(self, tool: Tool, output: Json) -> types.CallToolResult:
+        return results.tool_result(tool, output, self._take_notes())
+
+    def _note_cancelled(self, tool: Tool, params: types.CallToolRequestParams) -> None:
+        """Say that the work goes on: on stderr now, and to the assistant with its next result."""
         arguments = params.arguments or {}
         job_id = arguments.get("job_id") or arguments.get("jobId")
         note = f"A chamada de {tool.name} foi cancelada. "
@@ -198,7 +204,7 @@ class Bridge:
         self._notes.append(note)
         _log.warning("%s", note)
 
-    def _told(self) -> list[str]:
+    def _take_notes(self) -> list[str]:
         """What the assistant has not been told yet."""
         notes, self._notes = self._notes, []
         return notes
@@ -211,8 +217,8 @@ def described(tool: Tool) -> types.Tool:
         name=tool.name,
         title=tool.title,
         description=tool.description,
-        input_schema=schema.takes(tool.takes),
-        output_schema=schema.gives(tool.gives),
+        input_schema=schema.input_schema(tool.input_model),
+        output_schema=schema.output_schema(tool.output_model),
         annotations=types.ToolAnnotations(
             read_only_hint=reads,
             destructive_hint=destroys,
@@ -251,7 +257,7 @@ async def _serve(connect: Callable[[], Client]) -> None:
         await made.run(incoming, outgoing, made.create_initialization_options())
 
 
-def _secrets(order: Request) -> list[str]:
-    """The credentials of an order, which no answer may repeat."""
-    values = (getattr(order, name) for name in type(order).model_fields)
+def _secrets(request: Request) -> list[str]:
+    """The credentials in a request, which no result may repeat."""
+    values = (getattr(request, name) for name in type(request).model_fields)
     return [value.get_secret_value() for value in values if isinstance(value, SecretStr)]

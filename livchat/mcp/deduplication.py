@@ -1,4 +1,4 @@
-"""What this conversation has asked for: an assistant that repeats itself makes nothing twice."""
+"""The changes that a conversation has asked for: an assistant that repeats itself changes once."""
 
 from __future__ import annotations
 
@@ -12,50 +12,50 @@ from livchat.wire.base import Request
 
 Json = dict[str, Any]
 
-UNCERTAIN = 600.0
-"""Seconds for which a call without an answer is taken up again by the same call."""
+UNCERTAIN_SECONDS = 600.0
+"""Seconds for which a call without a response is taken up again by the same call."""
 
 
 @dataclass
-class Asked:
+class RecentCall:
     """A change that was asked for, with the idempotency key that it always travels with."""
 
-    order: Request
+    request: Request
     server: str
     key: str = field(default_factory=lambda: os.urandom(16).hex())
-    answer: Json | None = None
+    response: Json | None = None
     at: float = field(default_factory=monotonic)
 
 
-class Memory:
+class RecentCalls:
     """The changes of one conversation, by tool and arguments."""
 
     def __init__(self) -> None:
-        self._asked: dict[tuple[str, str], Asked] = {}
+        self._calls: dict[tuple[str, str], RecentCall] = {}
 
-    def find(self, tool: str, arguments: Json) -> Asked | None:
-        """What the same call has asked for before, unless that is too long ago to be the same."""
-        asked = self._asked.get(_name(tool, arguments))
-        if asked is not None and asked.answer is None and monotonic() - asked.at > UNCERTAIN:
+    def find(self, tool: str, arguments: Json) -> RecentCall | None:
+        """The same call made before, unless it has no response and is too long ago."""
+        call = self._calls.get(_identity(tool, arguments))
+        if call is not None and call.response is None and monotonic() - call.at > UNCERTAIN_SECONDS:
             self.forget(tool, arguments)
             return None
-        return asked
+        return call
 
-    def keep(self, tool: str, arguments: Json, asked: Asked) -> Asked:
-        """Remember a call before it is made; the same call under way is the one that counts."""
-        return self._asked.setdefault(_name(tool, arguments), asked)
+    def keep(self, tool: str, arguments: Json, call: RecentCall) -> RecentCall:
+        """Remember a call before it is made; returns the same call under way if there is one."""
+        return self._calls.setdefault(_identity(tool, arguments), call)
 
     def forget(self, tool: str, arguments: Json) -> None:
         """Let the same call be a new one."""
-        self._asked.pop(_name(tool, arguments), None)
+        self._calls.pop(_identity(tool, arguments), None)
 
-    def touched(self, server: str) -> None:
-        """A command has changed who knows what: what was done on this server may be done again."""
-        for name, asked in list(self._asked.items()):
-            if asked.server == server and asked.answer is not None:
-                del self._asked[name]
+    def forget_done(self, server: str) -> None:
+        """Let what was done on a server be done again: a command may have changed anything."""
+        for identity, call in list(self._calls.items()):
+            if call.server == server and call.response is not None:
+                del self._calls[identity]
 
 
-def _name(tool: str, arguments: Json) -> tuple[str, str]:
+def _identity(tool: str, arguments: Json) -> tuple[str, str]:
     meant = {key: value for key, value in arguments.items() if key != "confirmar"}
     return tool, json.dumps(meant, sort_keys=True)

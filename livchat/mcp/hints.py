@@ -1,10 +1,10 @@
-"""The next step after an error: the daemon's hints are commands, an assistant calls tools."""
+"""The next step after an error: a hint of the daemon is a command, an assistant calls tools."""
 
 from __future__ import annotations
 
 import re
 
-_SAID: tuple[tuple[str, str], ...] = (
+_TOOL_FOR_COMMAND: tuple[tuple[str, str], ...] = (
     (r"livchat job watch (\S+)", "aguardar-job-completo com job_id={0}"),
     (r"livchat job (?:show|logs) (\S+)(?: .*)?", "verificar-job com job_id={0}"),
     (r"livchat job list", "listar-jobs"),
@@ -43,12 +43,12 @@ _BY_CODE = {
 _OTHERWISE = "tente de novo; se persistir, peça à pessoa que rode no terminal: livchat doctor"
 
 
-def next_call(hint: str | None, code: str) -> str:
-    """What an assistant does next: the hint in its own words, or what fits the code."""
+def next_step_after(hint: str | None, code: str) -> str:
+    """What an assistant does next: the hint as a call of a tool, else what fits the code."""
     if not hint:
         return _BY_CODE.get(code, _OTHERWISE)
-    for pattern, words in _SAID:
+    for pattern, text in _TOOL_FOR_COMMAND:
         found = re.fullmatch(pattern, hint)
         if found:
-            return words.format(*found.groups(), hint=hint)
+            return text.format(*found.groups(), hint=hint)
     return hint

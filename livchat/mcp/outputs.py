@@ -1,4 +1,4 @@
-"""What each tool gives: the wire models, with the next step for whoever reads them."""
+"""Results of the tools: the wire models, with the next step for whoever reads them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from livchat.mcp.untrusted import cleaned, cut, one_line
+from livchat.mcp.untrusted import cleaned, one_line, truncate
 from livchat.wire.jobs import Accepted, JobSummary
 from livchat.wire.servers import ExecResult
 
@@ -33,7 +33,7 @@ _AFTER = {
 }
 
 
-class JobAnswer(JobSummary):
+class JobOutput(JobSummary):
     """A job as an assistant sees it; `logs` are its last lines, which are data."""
 
     steps_completed: list[str]
@@ -46,44 +46,44 @@ class JobAnswer(JobSummary):
     next_step: str
 
 
-class Started(Accepted):
+class StartedOutput(Accepted):
     """A job that is on disk; `repeated` says that an earlier call had started it."""
 
     repeated: bool
     next_step: str
 
 
-class Executed(ExecResult):
+class ExecOutput(ExecResult):
     """What a command printed, without control characters, cut to size."""
 
     notice: str
 
 
-def shaped(model: type[BaseModel], answer: Json) -> Json:
-    """The answer with what the model names and nothing else, cleaned."""
-    found: Json = cleaned({name: answer[name] for name in model.model_fields if name in answer})
+def project_to_model(model: type[BaseModel], response: Json) -> Json:
+    """The response with the fields that the model names and no others, cleaned."""
+    found: Json = cleaned({name: response[name] for name in model.model_fields if name in response})
     return found
 
 
-def job_answer(job: Json) -> Json:
+def job_output(job: Json) -> Json:
     """A job, with its next step."""
     lines = [f"{line['level']}: {one_line(line['message'])}" for line in job["logs"][-LOG_LINES:]]
     added = {"logs": lines, "notice": NOTICE, "next_step": next_step(job)}
-    return shaped(JobAnswer, {**job, **added})
+    return project_to_model(JobOutput, {**job, **added})
 
 
-def started(answer: Json, *, repeated: bool) -> Json:
+def started_output(response: Json, *, repeated: bool) -> Json:
     """A job that was accepted, with its next step."""
-    step = f"aguardar-job-completo com job_id={answer['job_id']}"
-    return shaped(Started, {**answer, "repeated": repeated, "next_step": step})
+    step = f"aguardar-job-completo com job_id={response['job_id']}"
+    return project_to_model(StartedOutput, {**response, "repeated": repeated, "next_step": step})
 
 
-def executed(answer: Json) -> Json:
-    """What a command printed."""
-    found = shaped(Executed, {**answer, "notice": NOTICE})
+def exec_output(response: Json) -> Json:
+    """What a command printed, cut to size."""
+    found = project_to_model(ExecOutput, {**response, "notice": NOTICE})
     for name in ("stdout", "stderr"):
-        found[name] = cut(str(answer[name]), OUTPUT_LIMIT)
-        found["truncated"] = found["truncated"] or len(str(answer[name])) > OUTPUT_LIMIT
+        found[name] = truncate(str(response[name]), OUTPUT_LIMIT)
+        found["truncated"] = found["truncated"] or len(str(response[name])) > OUTPUT_LIMIT
     return found
 
 

@@ -1,4 +1,4 @@
-"""What an assistant reads: answers as structured content and text, failures as errors."""
+"""Results as an assistant reads them: structured content and text, and failures as errors."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 from mcp import types
 
 from livchat.errors import LivChatError
-from livchat.mcp.hints import next_call
-from livchat.mcp.outputs import LOG_LINES, OUTPUT_LIMIT, Executed, Started, job_answer
-from livchat.mcp.tools import Tool
-from livchat.mcp.untrusted import cleaned, cut, framed, one_line, without
+from livchat.mcp.hints import next_step_after
+from livchat.mcp.outputs import LOG_LINES, OUTPUT_LIMIT, ExecOutput, StartedOutput, job_output
+from livchat.mcp.tools.tool import Tool
+from livchat.mcp.untrusted import cleaned, mark_untrusted, one_line, redact, truncate
+from livchat.sanitize import clean_text
 from livchat.wire.config import Done
 
 Json = dict[str, Any]
@@ -31,82 +32,82 @@ _ROLLBACK = {
 }
 
 
-def told(tool: Tool, answer: Json, notes: list[str]) -> types.CallToolResult:
-    """An answer: its text for who reads, its structure for who computes."""
-    failed = tool.gives is Executed and not answer["success"]
-    return _result([*notes, _text(tool, answer)], answer, error=failed)
+def tool_result(tool: Tool, output: Json, notes: list[str]) -> types.CallToolResult:
+    """The result of a tool that did its work: as text for a reader, as structure for a program."""
+    failed = tool.output_model is ExecOutput and not output["success"]
+    return _result([*notes, _text(tool, output)], output, error=failed)
 
 
 def job(found: Json, notes: list[str], *, error: bool) -> types.CallToolResult:
-    """A job's state; `error` says that it is not what was waited for."""
-    answer = job_answer(found)
-    parts = [*notes, _job_text(answer)]
+    """The state of a job; `error` marks one that did not end as it was to."""
+    output = job_output(found)
+    parts = [*notes, _job_text(output)]
     if found["status"] == "failed" and found["logs"]:
         lines = "\n".join(f"{x['level']}: {x['message']}" for x in found["logs"][-LOG_LINES:])
-        parts.append(framed(lines, f"log de {found['job_id']}"))
-    return _result(parts, answer, error=error)
+        parts.append(mark_untrusted(lines, f"log de {found['job_id']}"))
+    return _result(parts, output, error=error)
 
 
 def failure(error: LivChatError, notes: list[str], hidden: list[str]) -> types.CallToolResult:
     """An error, with its code and what to do next; none of the hidden strings is in it."""
-    step = next_call(error.hint, error.code)
+    step = clean_text(next_step_after(error.hint, error.code))
     message = one_line(error.message)
     parts = [*notes, f"Erro ({error.code}): {message}\nO que fazer: {step}"]
     details = dict(error.details)
     printed = {name: details.pop(name, "") for name in ("stdout", "stderr")}
-    parts += [framed(x, name, OUTPUT_LIMIT) for name, x in printed.items() if x]
+    parts += [mark_untrusted(x, name, OUTPUT_LIMIT) for name, x in printed.items() if x]
     packed = {"error": message, "code": error.code, "hint": step, "details": cleaned(details)}
     parts.append(_json(packed))
-    return _result([without(part, hidden) for part in parts], None, error=True)
+    return _result([redact(part, hidden) for part in parts], None, error=True)
 
 
-def _text(tool: Tool, answer: Json) -> str:
-    if tool.gives is Started:
+def _text(tool: Tool, output: Json) -> str:
+    if tool.output_model is StartedOutput:
         again = " (já pedido antes nesta conversa: nada foi feito de novo)"
-        status = _STATUS[answer["status"]]
-        start = f"{answer['message']}{again if answer['repeated'] else ''}"
-        return f"{start}\nJob {answer['job_id']}: {status}\nPróximo passo: {answer['next_step']}"
-    if tool.gives is Done:
-        return "\n".join([answer["message"], *map(str, answer["data"].values())])
-    if tool.gives is Executed:
-        return _printed(answer)
-    return _json(answer)
+        status = _STATUS[output["status"]]
+        start = f"{output['message']}{again if output['repeated'] else ''}"
+        return f"{start}\nJob {output['job_id']}: {status}\nPróximo passo: {output['next_step']}"
+    if tool.output_model is Done:
+        return "\n".join([output["message"], *map(str, output["data"].values())])
+    if tool.output_model is ExecOutput:
+        return _printed(output)
+    return _json(output)
 
 
-def _job_text(answer: Json) -> str:
-    lines = [f"{answer['summary']}: {_STATUS[answer['status']]} ({answer['progress']} %)"]
-    if answer.get("waiting_for"):
-        lines.append(f"À espera de {answer['waiting_for']}")
-    elif answer.get("current_step"):
-        lines.append(f"Passo: {answer['current_step']}")
-    if answer.get("error"):
-        lines.append(f"Erro ({answer['error_code']}): {one_line(answer['error'])}")
+def _job_text(output: Json) -> str:
+    lines = [f"{output['summary']}: {_STATUS[output['status']]} ({output['progress']} %)"]
+    if output.get("waiting_for"):
+        lines.append(f"À espera de {output['waiting_for']}")
+    elif output.get("current_step"):
+        lines.append(f"Passo: {output['current_step']}")
+    if output.get("error"):
+        lines.append(f"Erro ({output['error_code']}): {one_line(output['error'])}")
         lines.append(
-            f"O que fazer: {next_call(answer['hint'], answer['error_code'] or 'internal')}"
+            f"O que fazer: {next_step_after(output['hint'], output['error_code'] or 'internal')}"
         )
-    if answer.get("rollback"):
-        lines.append(f"Reversão: {_ROLLBACK[answer['rollback']]}")
-    if answer.get("left_behind"):
-        lines.append(f"Ficou para trás: {'; '.join(answer['left_behind'])}")
-    if answer.get("estimated_completion") and answer["status"] == "running":
-        lines.append(f"Previsto para {answer['estimated_completion']}")
-    if answer.get("result"):
-        lines.append(f"Resultado: {_json(answer['result'])}")
-    return "\n".join([*lines, f"Próximo passo: {answer['next_step']}"])
+    if output.get("rollback"):
+        lines.append(f"Reversão: {_ROLLBACK[output['rollback']]}")
+    if output.get("left_behind"):
+        lines.append(f"Ficou para trás: {'; '.join(output['left_behind'])}")
+    if output.get("estimated_completion") and output["status"] == "running":
+        lines.append(f"Previsto para {output['estimated_completion']}")
+    if output.get("result"):
+        lines.append(f"Resultado: {_json(output['result'])}")
+    return "\n".join([*lines, f"Próximo passo: {output['next_step']}"])
 
 
-def _printed(answer: Json) -> str:
-    said = f"{answer['server_name']}: o comando terminou com {answer.get('exit_code')}"
-    parts = [said if answer["success"] else f"Erro (command_failed): {said}; veja a saída"]
+def _printed(output: Json) -> str:
+    ended = f"{output['server_name']}: o comando terminou com {output.get('exit_code')}"
+    parts = [ended if output["success"] else f"Erro (command_failed): {ended}; veja a saída"]
     for name in ("stdout", "stderr"):
-        if answer[name]:
-            source = f"{name} de {answer['server_name']}"
-            parts.append(framed(answer[name], source, 2 * OUTPUT_LIMIT))
+        if output[name]:
+            source = f"{name} de {output['server_name']}"
+            parts.append(mark_untrusted(output[name], source, 2 * OUTPUT_LIMIT))
     return "\n".join(parts)
 
 
 def _json(value: Any) -> str:
-    return cut(json.dumps(value, ensure_ascii=False, separators=(",", ":")), TEXT_LIMIT)
+    return truncate(json.dumps(value, ensure_ascii=False, separators=(",", ":")), TEXT_LIMIT)
 
 
 def _result(parts: list[str], structure: Json | None, *, error: bool) -> types.CallToolResult:

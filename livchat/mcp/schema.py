@@ -1,4 +1,4 @@
-"""JSON schemas of the wire models, short: a conversation pays for every character of them."""
+"""JSON schemas of arguments and results, short: a conversation pays for each character of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 Json = dict[str, Any]
 
-_FIELDS = {
+_DESCRIPTIONS = {
     "server_name": "Nome do servidor",
     "name": "Nome",
     "server_type": "Tamanho, ex. cx23; sem ele, o mais barato disponível",
@@ -37,23 +37,23 @@ _FIELDS = {
 _NULL = {"type": "null"}
 
 
-def takes(model: type[BaseModel]) -> Json:
+def input_schema(model: type[BaseModel]) -> Json:
     """The schema of a tool's arguments, each with what it means."""
     schema = _short(model.model_json_schema(mode="validation"))
     schema.setdefault("properties", {})
     for name, field in schema["properties"].items():
-        if name in _FIELDS:
-            field["description"] = _FIELDS[name]
+        if name in _DESCRIPTIONS:
+            field["description"] = _DESCRIPTIONS[name]
     return schema
 
 
-def gives(model: type[BaseModel]) -> Json:
-    """The schema of a tool's answer."""
+def output_schema(model: type[BaseModel]) -> Json:
+    """The schema of a tool's result."""
     return _short(model.model_json_schema(mode="serialization"))
 
 
 def _short(schema: Json) -> Json:
-    """The schema without titles, descriptions and defaults that say nothing."""
+    """The schema without titles, descriptions and null defaults."""
     found: Json = {}
     for key, value in schema.items():
         if key in ("title", "description") or (key == "default" and value is None):
@@ -70,7 +70,7 @@ def _short(schema: Json) -> Json:
 
 
 def _without_null(schema: Json) -> Json:
-    """What may be null is left out instead: not every client takes two types for one field."""
+    """The schema without null, as some clients need it: such a field may be left out."""
     fields: Json = schema.get("properties", {})
     needed = [name for name in schema.get("required", []) if not _may_be_null(fields.get(name))]
     found = (

@@ -1,16 +1,10 @@
-"""Small pieces of text: durations, amounts, and what a terminal may be shown safely."""
+"""Durations, times and prices as a person reads them."""
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def clean(text: object) -> str:
-    """One line without control characters: servers and providers write what they like."""
-    return _CONTROL.sub("", str(text)).replace("\n", " ").replace("\t", " ")
+from livchat.sanitize import clean_line
 
 
 def duration(seconds: float) -> str:
@@ -56,4 +50,4 @@ def price(amount: object, currency: object, digits: int = 2) -> str:
     try:
         return f"{float(str(amount)):.{digits}f} {currency or ''}".strip()
     except ValueError:
-        return clean(amount)
+        return clean_line(amount)

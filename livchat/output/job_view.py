@@ -1,20 +1,17 @@
-"""What a watcher sees of a job: its snapshot with the events applied, as rows to be drawn.
+"""A job as it is watched: its snapshot with the events applied, as rows that can be drawn.
 
-Knows nothing of terminals. Times are seconds; `now` is always given, since the epoch.
+It knows nothing of terminals. Times are in seconds; `now` is given, since the epoch.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from livchat.output.formatting import clean, moment
+from livchat.job_state import ENDED, STEP_ENDED, apply_event
+from livchat.output.formatting import moment
+from livchat.sanitize import clean_line
 
 Json = dict[str, Any]
-
-LOG_TAIL = 100
-"""How many of its last log lines a job carries, as in livchat.wire.jobs."""
-ENDED = frozenset({"completed", "failed", "cancelled"})
-SETTLED = frozenset({"completed", "skipped", "failed", "undone", "cancelled"})
 
 
 class Row(NamedTuple):
@@ -40,33 +37,21 @@ class Head(NamedTuple):
     cancelling: bool
 
 
-def apply(job: Json, data: Json, cursor: str) -> Json:
-    """The job after an event, as livchat.wire.jobs.apply says it, without loading the models."""
-    after = {**job, **(data.get("job") or {}), "cursor": cursor}
-    step = data.get("step")
-    if step is not None:
-        after["steps"] = [step if old["name"] == step["name"] else old for old in job["steps"]]
-    line = data.get("log")
-    if line is not None:
-        after["logs"] = [*job["logs"], line][-LOG_TAIL:]
-    return after
-
-
-class View:
-    """A job as it is being watched. `job` is replaced as a whole, so a drawing thread may read."""
+class JobView:
+    """A job that is watched. `job` is replaced as a whole, so that a drawing thread may read it."""
 
     def __init__(self, job: Json) -> None:
         self.job = job
         self._percent = float(job.get("progress") or 0)
 
     def apply(self, name: str, data: Json, cursor: str) -> None:
-        """Take an event in; a `snapshot` replaces all. The percentage never goes back."""
-        self.job = data if name == "snapshot" else apply(self.job, data, cursor)
+        """Apply an event; a `snapshot` replaces the job. The percentage never goes back."""
+        self.job = data if name == "snapshot" else apply_event(self.job, data, cursor)
         self._percent = max(self._percent, float(self.job.get("progress") or 0))
 
     @property
     def ended(self) -> bool:
-        """Nothing more will happen."""
+        """Whether the job has ended."""
         return self.job["status"] in ENDED
 
     def head(self, now: float) -> Head:
@@ -76,33 +61,33 @@ class View:
         until = moment(job.get("completed_at")) or now
         due = None if self.ended else moment(job.get("estimated_completion"))
         return Head(
-            summary=clean(job["summary"]),
+            summary=clean_line(job["summary"]),
             status=job["status"],
             percent=min(self._percent, 100.0),
             elapsed=None if begun is None else max(0.0, until - begun),
             remaining=None if due is None else due - now,
-            waiting_for=job.get("waiting_for"),
+            waiting_for=clean_line(job["waiting_for"]) if job.get("waiting_for") else None,
             cancelling=bool(job.get("cancel_requested")) and not self.ended,
         )
 
     def rows(self, now: float) -> list[Row]:
         """All steps, in their order."""
-        return [_row(place, step, now) for place, step in enumerate(self.job["steps"], start=1)]
+        return [_row(number, step, now) for number, step in enumerate(self.job["steps"], start=1)]
 
     def lines(self, count: int) -> list[str]:
         """The last lines of the log, fit for a terminal."""
         found = self.job["logs"][-count:] if count > 0 else []
-        return [clean(line["message"]) for line in found]
+        return [clean_line(line["message"]) for line in found]
 
 
-def settled(before: Json, after: Json) -> list[Row]:
+def finished_steps(before: Json, after: Json) -> list[Row]:
     """The steps that came to an end between two states of a job, in their order."""
-    was = {step["name"]: (step["status"], step.get("completed_at")) for step in before["steps"]}
+    ends = {step["name"]: (step["status"], step.get("completed_at")) for step in before["steps"]}
     found = []
-    for place, step in enumerate(after["steps"], start=1):
-        status = (step["status"], step.get("completed_at"))
-        if status[0] in SETTLED and was.get(step["name"], ("pending", None)) != status:
-            found.append(_row(place, step, 0.0))
+    for number, step in enumerate(after["steps"], start=1):
+        end = (step["status"], step.get("completed_at"))
+        if end[0] in STEP_ENDED and ends.get(step["name"], ("pending", None)) != end:
+            found.append(_row(number, step, 0.0))
     return found
 
 
@@ -113,17 +98,17 @@ def failed_step(job: Json) -> Json | None:
     return next(iter(failed or [step for step in steps if step.get("error")]), None)
 
 
-def _row(place: int, step: Json, now: float) -> Row:
+def _row(number: int, step: Json, now: float) -> Row:
     begun, ended = moment(step.get("started_at")), moment(step.get("completed_at"))
     seconds = None if begun is None else max(0.0, (ended if ended is not None else now) - begun)
     running = step["status"] == "running"
     return Row(
-        number=place,
-        name=clean(step["name"]),
+        number=number,
+        name=clean_line(step["name"]),
         status=step["status"],
         seconds=seconds,
         fraction=_fraction(step, seconds) if running else None,
-        detail=_detail(step) if running else clean(step.get("error") or ""),
+        detail=_detail(step) if running else clean_line(step.get("error") or ""),
     )
 
 
@@ -132,10 +117,10 @@ def _fraction(step: Json, seconds: float | None) -> float | None:
     progress = step.get("progress")
     if progress and progress["total"] > 0:
         return min(1.0, max(0.0, float(progress["done"]) / float(progress["total"])))
-    usually = step.get("expected_seconds") or 0
-    if usually > 0 and seconds is not None:
-        # The last bit is never reached by the clock alone: it would say that it is done.
-        return min(0.97, seconds / usually)
+    expected = step.get("expected_seconds") or 0
+    if expected > 0 and seconds is not None:
+        # Time alone never fills the bar: a full one would say that the step is done.
+        return min(0.97, seconds / expected)
     return None
 
 
@@ -146,7 +131,7 @@ def _detail(step: Json) -> str:
     if not progress:
         return again.strip()
     done, total = (_amount(progress[key]) for key in ("done", "total"))
-    return f"{done}/{total} {clean(progress['unit'])}{again}"
+    return f"{done}/{total} {clean_line(progress['unit'])}{again}"
 
 
 def _amount(value: float) -> str:

@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from livchat.output.formatting import duration, roughly
-from livchat.output.job_view import Head, Row, View
-from livchat.output.messages import say
+from livchat.output.job_view import Head, JobView, Row
+from livchat.output.messages import translate
 
 MARKS = {
     "pending": ("·", ".", "dim"),
@@ -29,12 +29,12 @@ MARKS = {
 }
 LOG_LINES = 3
 FRAME = 3 + LOG_LINES + 2
-"""Lines that are not steps: the head, the bar, the log and room to breathe."""
+"""Lines that are not steps: the head, the bar, the log and two free ones."""
 BAR = 24
 
 
 @contextmanager
-def drawing(view: View, stream: TextIO) -> Iterator[Drawing]:
+def drawing(view: JobView, stream: TextIO) -> Iterator[Drawing]:
     """Draw the view on the terminal until the context ends; the last picture stays."""
     console = Console(file=stream, highlight=False)
     picture = Drawing(view, console)
@@ -50,16 +50,16 @@ def drawing(view: View, stream: TextIO) -> Iterator[Drawing]:
 
 
 class Drawing:
-    """Makes a picture of the view at any moment. Only reads it: Rich draws from its own thread."""
+    """Makes a picture of the view, which it only reads: Rich draws from a thread of its own."""
 
-    def __init__(self, view: View, console: Console) -> None:
+    def __init__(self, view: JobView, console: Console) -> None:
         self._view = view
         self._console = console
         self._ascii = not (console.encoding or "").lower().startswith("utf")
         self._spinner = Spinner("line" if self._ascii else "dots", style="cyan")
 
     def changed(self) -> None:
-        """Nothing to do: the next picture is of the new view."""
+        """Do nothing: the next picture shows the new view."""
 
     def render(self) -> RenderableType:
         """The picture as of now."""
@@ -79,33 +79,33 @@ class Drawing:
         table.add_column(overflow="ellipsis", no_wrap=True)
         table.add_column(no_wrap=True)
         if above:
-            table.add_row(self._mark("completed"), _dim(say("more_done", count=above)), "")
+            table.add_row(self._mark("completed"), _dim(translate("more_done", count=above)), "")
         for row in shown:
             table.add_row(self._mark(row.status), _name(row), self._state(row))
         if below:
-            table.add_row(self._mark("pending"), _dim(say("more_pending", count=below)), "")
+            table.add_row(self._mark("pending"), _dim(translate("more_pending", count=below)), "")
         return table
 
     def _mark(self, status: str) -> RenderableType:
         if status == "running":
             return self._spinner
-        mark, plain, style = MARKS[status]
-        return Text(plain if self._ascii else mark, style=style)
+        mark, ascii_mark, style = MARKS[status]
+        return Text(ascii_mark if self._ascii else mark, style=style)
 
     def _state(self, row: Row) -> RenderableType:
         if row.status == "running":
             return _running(row)
         if row.status in ("failed", "cancelled"):
-            return Text(row.detail or say(row.status), style="red", overflow="ellipsis")
+            return Text(row.detail or translate(row.status), style="red", overflow="ellipsis")
         if row.status == "completed" and row.seconds is not None:
             return _dim(duration(row.seconds))
-        return _dim("" if row.status == "pending" else say(row.status))
+        return _dim("" if row.status == "pending" else translate(row.status))
 
 
 def fold(rows: list[Row], room: int) -> tuple[int, list[Row], int]:
-    """What fits in `room` lines: how many done ones are folded above, the shown, the rest below.
+    """What fits in `room` lines: the number of rows hidden above, the rows shown, the number below.
 
-    What is done is folded first, then what is still to come.
+    Finished steps are hidden first, then those that are still to come.
     """
     if len(rows) <= room:
         return 0, rows, 0
@@ -129,13 +129,13 @@ def _title(head: Head) -> Text:
 
 def _notes(head: Head) -> Iterator[str]:
     if head.cancelling:
-        yield say("cancelling")
+        yield translate("cancelling")
     elif head.waiting_for:
-        yield say("waiting_for", job=head.waiting_for)
+        yield translate("waiting_for", job=head.waiting_for)
     elif head.remaining is not None and head.remaining < -1:
-        yield say("overdue", time=roughly(-head.remaining))
+        yield translate("overdue", time=roughly(-head.remaining))
     elif head.remaining is not None:
-        yield say("remaining", time=roughly(head.remaining))
+        yield translate("remaining", time=roughly(head.remaining))
 
 
 def _overall(head: Head) -> Table:

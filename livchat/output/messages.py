@@ -1,4 +1,4 @@
-"""What the command line says itself, in English and Portuguese; the daemon's words stay its own."""
+"""The command line's own sentences in English and Portuguese; the daemon's stay as they come."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ _TABLE: dict[str, tuple[str, str]] = {
     "failed": ("failed", "falhou"),
     "undone": ("undone", "desfeito"),
     "cancelled": ("cancelled", "cancelado"),
-    "elapsed": ("elapsed", "decorrido"),
     "remaining": ("about {time} left", "faltam cerca de {time}"),
     "overdue": ("overdue by {time}", "atrasado em {time}"),
     "waiting_for": ("waiting for {job}", "à espera de {job}"),
@@ -93,7 +92,7 @@ _TABLE: dict[str, tuple[str, str]] = {
         "fallback: '{part}' não é TIPO, TIPO@LOCAL nem @LOCAL",
     ),
     "retired": ("retired", "descontinuado"),
-    "brackets": (
+    "price_legend": (
         "RAM and disk in GB; gross prices with IPv4, where cheapest; (sold out now)",
         "RAM e disco em GB; preços brutos com IPv4, no local mais barato; (esgotado agora)",
     ),
@@ -102,7 +101,6 @@ _TABLE: dict[str, tuple[str, str]] = {
     "dearer": ("{price} more", "{price} a mais"),
     "cheaper": ("{price} less", "{price} a menos"),
     "as_dear": ("the same price", "o mesmo preço"),
-    "go_on": ("go on?", "continuar?"),
     "token_of": ("token of {name}: ", "token de {name}: "),
     "api_token_of": ("API token of {name}: ", "token de API de {name}: "),
     "api_key_of": ("global API key of {name}: ", "chave global de API de {name}: "),
@@ -112,7 +110,6 @@ _TABLE: dict[str, tuple[str, str]] = {
     ),
     "daemon_running": ("the daemon is running", "o daemon está rodando"),
     "daemon_not_running": ("no daemon is running", "nenhum daemon está rodando"),
-    "daemon_stopped": ("the daemon has stopped", "o daemon parou"),
     "jobs_resume": (
         "{count} unfinished jobs go on at its next start",
         "{count} trabalhos inacabados continuam na próxima partida",
@@ -190,7 +187,7 @@ _TABLE: dict[str, tuple[str, str]] = {
 }
 
 
-def say(key: str, **values: object) -> str:
+def translate(key: str, **values: object) -> str:
     """The sentence in the language of the locale, with its values."""
     return _TABLE[key][1 if portuguese() else 0].format(**values)
 

@@ -11,30 +11,31 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TextIO
 
-from livchat.output.formatting import clean, duration
-from livchat.output.job_view import Row, View, settled
-from livchat.output.messages import say
+from livchat.output.formatting import duration
+from livchat.output.job_view import JobView, Row, finished_steps
+from livchat.output.messages import translate
+from livchat.sanitize import clean_line
 
 
 class Watcher(Protocol):
-    """What is told that the view has changed."""
+    """Shows a view, and hears when that has changed."""
 
     def changed(self) -> None:
         """The view is another now."""
 
 
-def lively(stream: TextIO) -> bool:
-    """Can this stream be drawn upon? A terminal, and nobody asked for plain text."""
+def supports_live_output(stream: TextIO) -> bool:
+    """Whether this stream is a terminal that may be drawn on: not dumb, no CI, no NO_COLOR."""
     if not stream.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         return False
     return not any(os.environ.get(name) for name in ("CI", "NO_COLOR"))
 
 
-def watch(view: View, *, silent: bool = False) -> AbstractContextManager[Watcher]:
+def watch(view: JobView, *, silent: bool = False) -> AbstractContextManager[Watcher]:
     """Show the view on stderr for as long as the context lasts, in the way that fits."""
     if silent:
         return _silence()
-    if lively(sys.stderr):
+    if supports_live_output(sys.stderr):
         from livchat.output.live import drawing  # Rich costs 130 ms that a script need not pay
 
         return drawing(view, sys.stderr)
@@ -42,17 +43,17 @@ def watch(view: View, *, silent: bool = False) -> AbstractContextManager[Watcher
 
 
 class Plain:
-    """One line a step, when it has come to an end; no control characters."""
+    """Writes one line a step, when the step has ended; no control characters."""
 
-    def __init__(self, view: View, stream: TextIO) -> None:
+    def __init__(self, view: JobView, stream: TextIO) -> None:
         self._view = view
         self._stream = stream
         self._before = {**view.job, "steps": []}
         self._waiting: str | None = None
 
     def begin(self) -> None:
-        """Name the job, and tell what has happened so far."""
-        self._write(f"{clean(self._view.job['summary'])} ({self._view.job['job_id']})")
+        """Write the name of the job, and what has happened so far."""
+        self._write(f"{clean_line(self._view.job['summary'])} ({self._view.job['job_id']})")
         self.changed()
 
     def changed(self) -> None:
@@ -60,9 +61,9 @@ class Plain:
         job = self._view.job
         waiting = job.get("waiting_for")
         if waiting and waiting != self._waiting:
-            self._write(say("waiting_for", job=clean(waiting)))
+            self._write(translate("waiting_for", job=clean_line(waiting)))
         self._waiting = waiting
-        for row in settled(self._before, job):
+        for row in finished_steps(self._before, job):
             self._write(plain_line(row, len(job["steps"])))
         self._before = job
 
@@ -74,24 +75,24 @@ class Plain:
 def plain_line(row: Row, total: int) -> str:
     """`[ 3/14] Wait for SSH ... done (12.3 s)`."""
     width = len(str(total))
-    text = f"[{row.number:>{width}}/{total}] {row.name} ... {say(row.status)}"
+    text = f"[{row.number:>{width}}/{total}] {row.name} ... {translate(row.status)}"
     if row.seconds is not None and row.status in ("completed", "failed"):
         text += f" ({duration(row.seconds)})"
     return f"{text}: {row.detail}" if row.status == "failed" and row.detail else text
 
 
 @contextmanager
-def _lines(view: View, stream: TextIO) -> Iterator[Watcher]:
+def _lines(view: JobView, stream: TextIO) -> Iterator[Watcher]:
     plain = Plain(view, stream)
     plain.begin()
     yield plain
 
 
-class _Nobody:
+class _Silent:
     def changed(self) -> None:
-        """Nobody looks."""
+        """Write nothing."""
 
 
 @contextmanager
 def _silence() -> Iterator[Watcher]:
-    yield _Nobody()
+    yield _Silent()

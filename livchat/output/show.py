@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 from livchat.errors import LivChatError
-from livchat.output.formatting import clean
-from livchat.output.messages import say
+from livchat.output.messages import translate
+from livchat.sanitize import clean_line, clean_text
 
 Json = dict[str, Any]
 
@@ -25,23 +25,31 @@ class Format(StrEnum):
 
 
 def result(
-    answer: Json,
+    found: Json,
     output: Format,
     *,
     human: Callable[[Json], Iterable[str]],
     quiet: Callable[[Json], Iterable[str]] | None = None,
     items: Callable[[Json], Iterable[Any]] | None = None,
 ) -> None:
-    """Write an answer: lines for a person, one object, one line an item, or the bare names."""
+    """Write a result: lines for a person, one JSON object, one line an item, or the bare names."""
     if output is Format.JSON:
-        lines: Iterable[str] = [json.dumps(answer, indent=2, ensure_ascii=False)]
+        lines: Iterable[str] = [json.dumps(found, indent=2, ensure_ascii=False)]
     elif output is Format.NDJSON:
-        lines = (line(item) for item in (items(answer) if items else [answer]))
+        lines = (json_line(item) for item in (items(found) if items else [found]))
     elif output is Format.QUIET:
-        lines = quiet(answer) if quiet else []
+        lines = quiet(found) if quiet else []
     else:
-        lines = human(answer)
+        lines = human(found)
     write(lines)
+
+
+def accepted(answer: Json, output: Format) -> None:
+    """Show the id of a job that is not followed, and how to watch it."""
+    job_id = answer["job_id"]
+    result(answer, output, human=lambda _: [job_id], quiet=lambda _: [job_id])
+    if output is Format.HUMAN:
+        note(translate("started", message=answer["message"], job=job_id))
 
 
 def write(lines: Iterable[str]) -> None:
@@ -51,35 +59,35 @@ def write(lines: Iterable[str]) -> None:
     sys.stdout.flush()
 
 
-def raw(text: str, *, error: bool = False) -> None:
-    """Write what a command on a server printed, as it is."""
+def printed(text: str, *, error: bool = False) -> None:
+    """Write what a command on a server printed, with nothing hidden in it."""
     stream = sys.stderr if error else sys.stdout
-    stream.write(text)
+    stream.write(clean_text(text))
     stream.flush()
 
 
-def line(item: Any) -> str:
+def json_line(item: Any) -> str:
     """An item as one line of JSON."""
     return json.dumps(item, ensure_ascii=False, separators=(",", ":"))
 
 
 def note(text: str) -> None:
-    """Say something that is not the result."""
+    """Write a line that is not the result to stderr."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
 
 def error(problem: LivChatError) -> None:
     """What happened, why, and the next command: at most four lines, on stderr."""
-    lines = [f"{say('error')}: {clean(problem.message)}"]
-    lines.extend(map(clean, _reasons(problem)[: 2 if problem.hint else 3]))
+    lines = [f"{translate('error')}: {clean_line(problem.message)}"]
+    lines.extend(map(clean_line, _reasons(problem)[: 2 if problem.hint else 3]))
     if problem.hint:
-        lines.append(f"{say('hint')}: {clean(problem.hint)}")
+        lines.append(f"{translate('hint')}: {clean_line(problem.hint)}")
     note("\n".join(lines))
 
 
 def error_object(problem: LivChatError) -> None:
-    """The error as the daemon would have answered it, on stdout: for programs."""
+    """Write the error as the daemon's response says it, as JSON on stdout."""
     found = {
         "error": problem.message,
         "code": problem.code,
@@ -90,16 +98,16 @@ def error_object(problem: LivChatError) -> None:
 
 
 def _reasons(problem: LivChatError) -> list[str]:
-    """The lines between what happened and the hint, from the details that have words."""
+    """The lines between what happened and the hint, from the details that say more."""
     details = problem.details
     lines = []
     if why := details.get("why"):
-        lines.append(f"{say('why')}: {why}")
+        lines.append(f"{translate('why')}: {why}")
     left = details.get("left_behind")
     if left:
-        lines.append(f"{say('left')}: {', '.join(map(str, left))}")
+        lines.append(f"{translate('left')}: {', '.join(map(str, left))}")
     fields = details.get("fields")
     if isinstance(fields, list) and len(fields) > 1:
-        told = [f"{field.get('field')}: {field.get('message')}" for field in fields[1:]]
-        lines.append("; ".join(told))
+        others = [f"{field.get('field')}: {field.get('message')}" for field in fields[1:]]
+        lines.append("; ".join(others))
     return lines

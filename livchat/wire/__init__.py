@@ -1,1 +1,1 @@
-"""What travels between clients and the daemon: the contract, as pydantic models."""
+"""The contract between clients and the daemon: requests and responses as pydantic models."""

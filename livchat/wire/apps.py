@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from livchat.wire.base import Answer, AppName, Question, Request, Wire
+from livchat.wire.base import AppName, Request, VariableName, VariableValue, Wire
 
 
 class AppStatus(StrEnum):
@@ -23,7 +23,7 @@ class DeployApp(Request):
     """An app to be deployed; `config` answers the questions that its definition asks."""
 
     app_name: AppName
-    config: dict[Question, Answer] = Field(default_factory=dict, max_length=100)
+    config: dict[VariableName, VariableValue] = Field(default_factory=dict, max_length=100)
 
 
 class CatalogApp(Wire):

@@ -1,4 +1,4 @@
-"""Shared model classes, the kinds of names, and a person's words for a validation error."""
+"""Base classes of the models, the kinds of names, and validation errors as sentences."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from livchat.errors import Invalid
+from livchat.errors import InvalidRequest
 
 
 class Wire(BaseModel):
@@ -71,7 +71,7 @@ PORT = (
 )
 OpenPort = Annotated[str, StringConstraints(pattern=PORT)]
 """A port and its protocol, e.g. 25/tcp."""
-SmallName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+ResourceName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 """A server type, a location or an image, as the provider names it."""
 Email = Annotated[
     str,
@@ -83,23 +83,23 @@ Timezone = Annotated[
 ]
 """An IANA time zone, e.g. America/Sao_Paulo."""
 
-Question = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-"""The name of a question that an app's definition asks."""
-Answer = (
+VariableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+"""The name of a variable in an app's definition."""
+VariableValue = (
     Annotated[str, StringConstraints(max_length=10_000)]
     | int
     | Annotated[float, Field(allow_inf_nan=False)]
     | bool
 )
-"""The answer to one."""
+"""A value that a person gives for a variable."""
 
 R = TypeVar("R", bound=BaseModel)
 
-_FORMS = {
+_PATTERN_MESSAGES = {
     LABEL: "is lower-case letters, digits and inner hyphens, at most 63 in all, such as prod-01",
     PORT: "is not a port such as 25/tcp or 51820/udp",
 }
-_WORDS = {
+_TYPE_MESSAGES = {
     "string_pattern_mismatch": "has characters or a form that it may not have",
     "extra_forbidden": "is not a field of this request",
     "missing": "is needed",
@@ -107,20 +107,22 @@ _WORDS = {
 
 
 def parse(model: type[R], data: Any) -> R:
-    """The model made from `data`; an `Invalid` in a person's words where it does not fit."""
+    """The model made from `data`; raises `InvalidRequest` where it does not fit."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise explain(error) from None
+        raise invalid_request(error) from None
 
 
-def explain(error: ValidationError) -> Invalid:
-    """Tell a pydantic error as fields and messages, without the input (it may be a secret)."""
+def invalid_request(error: ValidationError) -> InvalidRequest:
+    """A pydantic error as fields and messages, without the input, which may be a secret."""
     fields = []
     for problem in error.errors(include_url=False, include_input=False, include_context=True):
         name = ".".join(str(part) for part in problem["loc"]) or "body"
-        form = _FORMS.get(str(problem.get("ctx", {}).get("pattern")))
-        words = form or _WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
-        fields.append({"field": name, "message": words})
+        by_pattern = _PATTERN_MESSAGES.get(str(problem.get("ctx", {}).get("pattern")))
+        message = by_pattern or _TYPE_MESSAGES.get(
+            problem["type"], problem["msg"].removeprefix("Value error, ")
+        )
+        fields.append({"field": name, "message": message})
     first = fields[0]
-    return Invalid(f"{first['field']}: {first['message']}", details={"fields": fields})
+    return InvalidRequest(f"{first['field']}: {first['message']}", details={"fields": fields})

@@ -1,4 +1,4 @@
-"""An error as it travels."""
+"""An error on the wire."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from livchat.errors import BY_CODE, LivChatError
+from livchat.errors import LivChatError
 from livchat.wire.base import Wire
 
 
@@ -20,10 +20,5 @@ class ErrorResponse(Wire):
 
     @classmethod
     def of(cls, error: LivChatError) -> ErrorResponse:
-        """Pack an error."""
+        """The response that says this error."""
         return cls(error=error.message, code=error.code, details=error.details, hint=error.hint)
-
-    def unpack(self) -> LivChatError:
-        """The error that was packed; an unknown code becomes the root class."""
-        kind = BY_CODE.get(self.code, LivChatError)
-        return kind(self.error, hint=self.hint, details=self.details)

@@ -2,51 +2,10 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any, Literal
 
+from livchat.job_state import JobStatus, Rollback, StepStatus
 from livchat.wire.base import Wire
-
-LOG_TAIL = 100
-"""How many of its last log lines a job carries."""
-
-
-class JobStatus(StrEnum):
-    """Where a job stands."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def ended(self) -> bool:
-        """Nothing more will happen."""
-        return self in ENDED
-
-
-ENDED = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
-
-
-class StepStatus(StrEnum):
-    """Where a step stands."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    SKIPPED = "skipped"
-    FAILED = "failed"
-    UNDONE = "undone"
-    CANCELLED = "cancelled"
-
-
-class Rollback(StrEnum):
-    """What became of the work that was done before a job was cancelled or failed."""
-
-    NONE = "none"
-    CLEAN = "clean"
-    PARTIAL = "partial"
 
 
 class StepProgress(Wire):
@@ -160,18 +119,3 @@ class CancelAnswer(Wire):
     message: str
     job_id: str
     status: JobStatus
-
-
-def apply(job: dict[str, Any], event: dict[str, Any], cursor: str) -> dict[str, Any]:
-    """The job after the event: what `GET` would give. Neither argument is changed.
-
-    `job` is a job's JSON object, `event` an event's data, `cursor` the event's id.
-    """
-    after = {**job, **(event.get("job") or {}), "cursor": cursor}
-    step = event.get("step")
-    if step is not None:
-        after["steps"] = [step if old["name"] == step["name"] else old for old in job["steps"]]
-    line = event.get("log")
-    if line is not None:
-        after["logs"] = [*job["logs"], line][-LOG_TAIL:]
-    return after

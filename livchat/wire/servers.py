@@ -1,4 +1,4 @@
-"""Servers: what can be asked of them, and how they are told."""
+"""Servers: the requests that make, set up and use them, and how they are shown."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from livchat.wire.base import (
     OpenPort,
     ProviderName,
     Request,
+    ResourceName,
     ServerName,
-    SmallName,
     SubdomainName,
     Timezone,
     Wire,
@@ -80,8 +80,8 @@ class Instead(Request):
     What is not given stays as it was asked for.
     """
 
-    server_type: SmallName | None = None
-    region: SmallName | None = None
+    server_type: ResourceName | None = None
+    region: ResourceName | None = None
 
     @model_validator(mode="after")
     def _says_something(self) -> Instead:
@@ -110,11 +110,11 @@ class CreateServer(Request):
     """A server to be made. What is not given is chosen from what the provider has now."""
 
     name: ServerName
-    server_type: SmallName | None = None
-    region: SmallName | None = None
+    server_type: ResourceName | None = None
+    region: ResourceName | None = None
     fallback: Fallback = Field(default_factory=list)
     plan_hash: PlanHash = None
-    image: SmallName | None = None
+    image: ResourceName | None = None
     provider: ProviderName | None = None
     cpu: int | None = Field(None, ge=1, le=512, description="At least so many cores.")
     ram: float | None = Field(None, gt=0, le=4096, description="At least so many GB of memory.")
@@ -143,6 +143,11 @@ _OF_OWN = ("host", "port", "user", "private_key", "host_key")
 _BOUGHT = ("server_type", "region", "fallback", "plan_hash", "image", "cpu", "ram")
 
 
+def domain_of(subdomain: str | None, zone_name: str) -> str:
+    """Return the end of every name of a server's apps: `subdomain.zone`, or the zone alone."""
+    return f"{subdomain}.{zone_name}" if subdomain else zone_name
+
+
 class Domain(Request):
     """Where the names of a server's apps live: `{prefix}.{subdomain}.{zone_name}`."""
 
@@ -159,6 +164,11 @@ class Domain(Request):
         if value is not None and not re.match(SUBDOMAIN, value):
             raise ValueError("is not a DNS name in lower case, such as lab")
         return value
+
+    @property
+    def domain(self) -> str:
+        """The end of every name of the server's apps."""
+        return domain_of(self.subdomain, self.zone_name)
 
 
 class SetupServer(Domain):

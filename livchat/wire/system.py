@@ -1,4 +1,4 @@
-"""The daemon itself."""
+"""The daemon itself: its version, its health, how many jobs it has."""
 
 from __future__ import annotations
 

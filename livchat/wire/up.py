@@ -1,4 +1,4 @@
-"""From nothing to running apps, in one request."""
+"""One request from nothing to running apps, and the plan of it with its price."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 from pydantic import Field
 
 from livchat.wire.base import (
-    Answer,
     AppName,
     Email,
     ProviderName,
-    Question,
+    ResourceName,
     ServerName,
-    SmallName,
     Timezone,
+    VariableName,
+    VariableValue,
     Wire,
 )
 from livchat.wire.servers import Challenged, Domain, Fallback, OpenPorts, PlanHash
@@ -26,18 +26,20 @@ class Up(Domain):
     apps: list[AppName] = Field(min_length=1, max_length=50)
     server: ServerName
     provider: ProviderName | None = None
-    server_type: SmallName | None = None
-    region: SmallName | None = None
+    server_type: ResourceName | None = None
+    region: ResourceName | None = None
     fallback: Fallback = Field(default_factory=list)
     plan_hash: PlanHash = None
-    image: SmallName | None = None
+    image: ResourceName | None = None
     cpu: int | None = Field(None, ge=1, le=512)
     ram: float | None = Field(None, gt=0, le=4096)
     ssl_email: Email | None = None
     timezone: Timezone = "UTC"
     open_ports: OpenPorts | None = None
     challenge: Challenged = None
-    config: dict[AppName, dict[Question, Answer]] = Field(default_factory=dict, max_length=50)
+    config: dict[AppName, dict[VariableName, VariableValue]] = Field(
+        default_factory=dict, max_length=50
+    )
 
 
 class PricedType(Wire):

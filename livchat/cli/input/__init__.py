@@ -1,1 +1,1 @@
-"""What a person types: options, prompts, settings, keys, and the consent to a price."""
+"""What a person gives: options, settings, secrets, files, and the consent to a price."""

@@ -1,1 +1,1 @@
-"""One conversation with the daemon: reached, and a job followed to its end."""
+"""A command's way with the daemon: connected to it, and a job followed to its end."""

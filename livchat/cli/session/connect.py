@@ -1,4 +1,4 @@
-"""Reach the daemon: the one that the environment names, else this user's, started if need be."""
+"""Connections to the daemon: the one at LIVCHAT_URL, else this user's, which is started."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from pathlib import Path
 from time import monotonic, sleep  # noqa: TID251 - there is no loop here to block
 from urllib.parse import urlsplit
 
-from livchat.client import Client
+from livchat.client.client import Client
 from livchat.errors import DaemonUnreachable, Unauthorized
-from livchat.paths import Places, places
+from livchat.paths import Paths, paths
 
 START_TIMEOUT = 15.0
 """Seconds that a daemon may take until it answers; it takes 0.6 s."""
 LOG_LIMIT = 5_000_000
-"""Bytes after which the log is put aside when a daemon is started."""
+"""Bytes of the log above which it is moved away when a daemon is started."""
 
 
 def connect() -> Client:
-    """A client of a daemon that answers; starts one where that is ours to do.
+    """A client that is connected; starts this user's daemon where there is none.
 
-    Raises DaemonUnreachable: LIVCHAT_URL or LIVCHAT_NO_AUTOSTART forbids starting, or it failed.
+    Raises DaemonUnreachable where LIVCHAT_URL or LIVCHAT_NO_AUTOSTART forbids to start one, or the
+    start fails.
     """
     client = reach()
     try:
@@ -34,15 +35,15 @@ def connect() -> Client:
     return client
 
 
-def reach(*, revive: bool = True) -> Client:
-    """A client of the daemon, which may not be there; LIVCHAT_URL comes first.
+def reach(*, restart: bool = True) -> Client:
+    """A client that is not connected yet, of the daemon at LIVCHAT_URL or else of this user's.
 
-    With `revive` it starts another daemon where the one that it spoke to has died.
+    With `restart` the client starts another daemon where the one that it spoke to has died.
     """
     url = os.environ.get("LIVCHAT_URL")
     if not url:
         return Client(
-            socket_path=str(places().socket), revive=start if revive and may_start() else None
+            socket_path=str(paths().socket), restart=start if restart and may_start() else None
         )
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -54,28 +55,28 @@ def reach(*, revive: bool = True) -> Client:
 
 
 def may_start() -> bool:
-    """May a command start the daemon? Not one that somebody else runs."""
+    """Whether a command may start the daemon: not one that somebody else runs."""
     return not os.environ.get("LIVCHAT_URL") and os.environ.get("LIVCHAT_NO_AUTOSTART") != "1"
 
 
 def start(arguments: list[str] | None = None) -> None:
-    """Start the daemon, detached, and wait until it answers; fine where another is starting."""
-    where = places()
-    where.create()
+    """Start the daemon, detached, and wait until it answers; another may be starting meanwhile."""
+    here = paths()
+    here.create()
     command = [sys.executable, "-P", "-m", "livchatd", *(arguments or [])]
     deadline = monotonic() + START_TIMEOUT
     while True:
-        begin = _put_aside(where.log)
-        daemon = _spawn(command, where)
-        if _answers(where, daemon, deadline):
+        log_offset = _rotate(here.log)
+        daemon = _spawn(command, here)
+        if _answers(here, daemon, deadline):
             return
         if daemon.returncode not in (None, 0) or monotonic() >= deadline:
-            raise _stillborn(where.log, begin)
+            raise _start_failure(here.log, log_offset)
 
 
-def _answers(where: Places, daemon: subprocess.Popen[bytes], deadline: float) -> bool:
-    """Does the socket answer in time? A daemon that ended gives another one a second to."""
-    client = Client(socket_path=str(where.socket))
+def _answers(here: Paths, daemon: subprocess.Popen[bytes], deadline: float) -> bool:
+    """Whether the socket answers in time; where the daemon ended, another one has a second to."""
+    client = Client(socket_path=str(here.socket))
     ended = False
     try:
         while monotonic() < deadline:
@@ -92,22 +93,22 @@ def _answers(where: Places, daemon: subprocess.Popen[bytes], deadline: float) ->
     return False
 
 
-def _spawn(command: list[str], where: Places) -> subprocess.Popen[bytes]:
+def _spawn(command: list[str], here: Paths) -> subprocess.Popen[bytes]:
     environment = dict(os.environ)
-    # It lives in a folder of its own, so that relative paths would mean something else there.
+    # Its working directory is another, where relative paths would mean something else.
     if home := environment.get("LIVCHAT_HOME"):
         environment["LIVCHAT_HOME"] = str(Path(home).expanduser().absolute())
     if search := environment.get("PYTHONPATH"):
         parts = [str(Path(part).absolute()) for part in search.split(os.pathsep) if part]
         environment["PYTHONPATH"] = os.pathsep.join(parts)
-    log = os.open(where.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = os.open(here.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         return subprocess.Popen(  # noqa: S603 - our own program
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            cwd=where.state,
+            cwd=here.state,
             env=environment,
             start_new_session=True,
             close_fds=True,
@@ -116,8 +117,8 @@ def _spawn(command: list[str], where: Places) -> subprocess.Popen[bytes]:
         os.close(log)
 
 
-def _put_aside(log: Path) -> int:
-    """Where in the log the next daemon begins to write; a long log is put aside first."""
+def _rotate(log: Path) -> int:
+    """Where in the log the next daemon begins to write; a long log is moved away first."""
     try:
         size = log.stat().st_size
     except FileNotFoundError:
@@ -128,10 +129,10 @@ def _put_aside(log: Path) -> int:
     return 0
 
 
-def _stillborn(log: Path, begin: int) -> DaemonUnreachable:
-    """Why a daemon did not start, in its own last words."""
+def _start_failure(log: Path, offset: int) -> DaemonUnreachable:
+    """Why a daemon did not start: the last lines that it wrote after `offset` in the log."""
     with log.open("rb") as file:
-        file.seek(begin)
+        file.seek(offset)
         lines = file.read().decode(errors="replace").strip().splitlines()
     hints = [line.removeprefix("hint: ") for line in lines if line.startswith("hint: ")]
     reasons = [line for line in lines if not line.startswith("hint: ")]

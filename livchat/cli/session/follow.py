@@ -1,4 +1,4 @@
-"""Follow a job from the terminal to its end, and turn its end into a result and an exit code."""
+"""A job followed to its end, which becomes a result and an exit code."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from typing import Any
 
 import typer
 
-from livchat.client import ENDED, Client
+from livchat.client.client import Client
 from livchat.errors import JobCancelled, JobFailed, WaitTimedOut
-from livchat.output import show, tables
+from livchat.job_state import ENDED
+from livchat.output import show
 from livchat.output.formatting import roughly
-from livchat.output.job_view import View, failed_step
-from livchat.output.messages import say
+from livchat.output.job_view import JobView, failed_step
+from livchat.output.messages import translate
 from livchat.output.progress import watch
 from livchat.output.show import Format
+from livchat.output.tables.jobs import job_result
 
 Json = dict[str, Any]
 Human = Callable[[Json], Iterable[str]]
@@ -29,23 +31,10 @@ LONGEST_WAIT = 30.0
 """Seconds that one request for a job's end may take; longer waits are several of them."""
 
 
-def submitted(
-    client: Client, accepted: Json, output: Format, *, wait: bool, human: Human = tables.outcome
-) -> Json | None:
-    """Follow the job that was accepted and return it, or say how to."""
-    job_id = accepted["job_id"]
-    if wait:
-        return follow(client, job_id, output, human=human)
-    show.result(accepted, output, human=lambda _: [job_id], quiet=lambda _: [job_id])
-    if output is Format.HUMAN:
-        show.note(say("started", message=accepted["message"], job=job_id))
-    return None
-
-
-def follow(client: Client, job_id: str, output: Format, *, human: Human = tables.outcome) -> Json:
+def follow(client: Client, job_id: str, output: Format, *, human: Human = job_result) -> Json:
     """Watch a job until it ends and show its result; return it.
 
-    Ctrl-C ends the watching, never the work. Raises JobFailed or JobCancelled after the job.
+    Ctrl-C ends the watching, never the work. Raises JobFailed or JobCancelled where it ended so.
     """
     with _detachable(job_id):
         job = _stream(client, job_id) if output is Format.NDJSON else _watch(client, job_id, output)
@@ -54,7 +43,10 @@ def follow(client: Client, job_id: str, output: Format, *, human: Human = tables
 
 
 def wait_for(client: Client, job_id: str, timeout: float | None) -> Json:
-    """Wait for a job's end without a word; `timeout` in seconds, None for ever."""
+    """The job once it has ended, without showing anything.
+
+    Raises WaitTimedOut after `timeout` seconds; None is for ever.
+    """
     deadline = None if timeout is None else monotonic() + timeout
     with _detachable(job_id):
         while True:
@@ -63,12 +55,12 @@ def wait_for(client: Client, job_id: str, timeout: float | None) -> Json:
             if job["status"] in ENDED:
                 return job
             if deadline is not None and monotonic() >= deadline:
-                message = say("wait_timed_out", job=job_id, time=roughly(timeout or 0))
+                message = translate("wait_timed_out", job=job_id, time=roughly(timeout or 0))
                 raise WaitTimedOut(message, hint=f"livchat job watch {job_id}")
 
 
-def finish(job: Json, output: Format, *, human: Human = tables.outcome) -> None:
-    """Show what became of a job that has ended; raise unless it was completed."""
+def finish(job: Json, output: Format, *, human: Human = job_result) -> None:
+    """Show the result of a job that has ended. Raises JobFailed or JobCancelled if it has none."""
     completed = job["status"] == "completed"
     if output is not Format.NDJSON:
         show.result(job, output, human=human if completed else lambda _: [])
@@ -76,7 +68,7 @@ def finish(job: Json, output: Format, *, human: Human = tables.outcome) -> None:
         return
     if job["status"] == "cancelled":
         raise JobCancelled(
-            say("job_cancelled", summary=job["summary"]),
+            translate("job_cancelled", summary=job["summary"]),
             hint=job.get("hint") or f"livchat job retry {job['job_id']}",
             details={"why": _rollback(job), "left_behind": job.get("left_behind") or []},
         )
@@ -87,7 +79,7 @@ def _failure(job: Json) -> JobFailed:
     step = failed_step(job)
     key = "job_failed" if step else "job_failed_early"
     error = JobFailed(
-        say(key, summary=job["summary"], step=step["name"] if step else ""),
+        translate(key, summary=job["summary"], step=step["name"] if step else ""),
         hint=job.get("hint") or f"livchat job retry {job['job_id']}",
         details={"why": job.get("error"), "left_behind": job.get("left_behind") or []},
     )
@@ -97,11 +89,11 @@ def _failure(job: Json) -> JobFailed:
 
 
 def _rollback(job: Json) -> str | None:
-    return say(f"rollback_{job['rollback']}") if job.get("rollback") else None
+    return translate(f"rollback_{job['rollback']}") if job.get("rollback") else None
 
 
 def _watch(client: Client, job_id: str, output: Format) -> Json:
-    view = View(client.job(job_id))
+    view = JobView(client.job(job_id))
     with watch(view, silent=output is Format.QUIET) as watcher:
         if view.ended:
             return view.job
@@ -119,13 +111,13 @@ def _stream(client: Client, job_id: str) -> Json:
 
 @contextmanager
 def _detachable(job_id: str) -> Iterator[None]:
-    """Ctrl-C says how to come back and exits 130; a second one exits at once; SIGTERM is silent."""
+    """Ctrl-C says how to watch again and exits 130; another exits at once; SIGTERM says nothing."""
     before = [(number, signal.signal(number, _leave)) for number in (signal.SIGTERM, signal.SIGHUP)]
     try:
         yield
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        show.note(say("goes_on", job=job_id))
+        show.note(translate("goes_on", job=job_id))
         raise typer.Exit(STOPPED_WATCHING) from None
     finally:
         for number, old in before:

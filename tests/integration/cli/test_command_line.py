@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny_livchatd.py")
 PATIENCE = 30.0
 

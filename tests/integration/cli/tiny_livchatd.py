@@ -79,6 +79,21 @@ def script(kind: str) -> list[tuple[str, Json]]:
     return [*found, ("end", {"job": ENDS[kind] | {"completed_at": LATER}})]
 
 
+SUMMARY = (
+    "job_id", "type", "status", "summary", "server", "progress", "current_step", "created_at",
+    "started_at", "completed_at", "estimated_completion", "error", "error_code", "waiting_for",
+    "cancel_requested", "rollback", "retry_of",
+)  # fmt: skip
+"""What of a job a list shows."""
+SERVER: Json = {
+    "name": "prod-01", "provider": "sandbox", "status": "ready", "apps": ["n8n"],
+    "ip_address": "198.18.0.7", "created_at": AT,
+}  # fmt: skip
+PLAN: Json = {
+    "hash": "abc", "server": {"provider": "hetzner"}, "apps": [], "steps": STEPS, "records": [],
+    "urls": {}, "price_monthly": "5.49", "price_hourly": "0.01", "currency": "EUR",
+    "estimated_seconds": 150,
+}  # fmt: skip
 RESULT: Json = {
     "server": {"name": "prod-01", "ip_address": "198.18.0.7"},
     "apps": [{"app_name": "n8n", "url": "http://edt.lab.livchat.localhost:8480/"}],
@@ -174,70 +189,75 @@ class Answers(BaseHTTPRequestHandler):
             (STATE / "drop").unlink()
             self.close_connection = True
             return
-        if path.endswith("/events"):
-            self._stream(path.split("/")[3], query)
-            return
+        match path.strip("/").split("/"):
+            case ["api", "jobs", job_id, "events"] if (STATE / "jobs" / job_id).exists():
+                self._stream(job_id, query)
+                return
         status, answer = self._answer(path, query, body)
         self._send(status, answer)
 
-    def _answer(self, path: str, query: str, body: Any) -> tuple[int, Json]:  # noqa: C901
-        parts = path.strip("/").split("/")
-        if path == "/health":
-            return 200, {"status": "ok", "version": "0.1.0", "uptime_seconds": 1.5,
-                         "jobs": {"queued": 0, "running": 1}}  # fmt: skip
-        if path == "/api/init":
-            return 200, {"success": True, "message": "ready", "data": {"config_dir": str(HOME)}}
-        if path == "/api/jobs" and self.command == "GET":
-            found = [self.jobs.job(file.name) for file in (STATE / "jobs").iterdir()]
-            return 200, {"jobs": found, "total": len(found), "next_cursor": None}
-        if parts[:2] == ["api", "jobs"] and len(parts) > 2:
-            return self._job(parts, query)
-        if path == "/api/up" and "plan=true" in query:
-            return 200, {"hash": "abc", "server": {"provider": "hetzner"}, "apps": body["apps"],
-                         "steps": STEPS, "records": [], "urls": {}, "price_monthly": "5.49",
-                         "price_hourly": "0.01", "currency": "EUR",
-                         "estimated_seconds": 150}  # fmt: skip
-        if parts[:2] == ["api", "servers"]:
-            return self._server(parts, body)
-        if path == "/api/up":
-            return self._accepted("completed")
-        if path == "/api/config/provider":
-            return 200, {"success": True, "message": "stored", "data": {}}
-        return 404, {
-            "error": f"there is no {path}",
-            "code": "not_found",
-            "details": {},
-            "hint": None,
-        }
+    def _answer(self, path: str, query: str, body: Any) -> tuple[int, Json]:
+        match (self.command, *path.strip("/").split("/")):
+            case ("GET", "health"):
+                return 200, {"status": "ok", "version": "0.1.0", "uptime_seconds": 1.5,
+                             "jobs": {"queued": 0, "running": 1}}  # fmt: skip
+            case ("POST", "api", "init"):
+                return 200, {"success": True, "message": "ready", "data": {"config_dir": str(HOME)}}
+            case ("POST", "api", "config", "provider"):
+                return 200, {"success": True, "message": "stored", "data": {}}
+            case ("POST", "api", "servers" | "up") if "plan=true" in query:
+                return 200, PLAN | {"apps": body.get("apps", [])}
+            case ("POST", "api", "up") | ("DELETE", "api", "servers", _):
+                return self._accepted("completed")
+            case (_, "api", "jobs", *rest):
+                return self._jobs(path, rest, query)
+            case (_, "api", "servers", *rest):
+                return self._servers(path, rest, body)
+        return self._unknown(path)
 
-    def _job(self, parts: list[str], query: str) -> tuple[int, Json]:
-        if not (STATE / "jobs" / parts[2]).exists():
-            return 404, {"error": f"there is no job {parts[2]}", "code": "not_found", "details": {},
-                         "hint": "livchat job list"}  # fmt: skip
-        if parts[-1] == "wait":
-            deadline = monotonic() + float(query.partition("=")[2])
-            while self.jobs.job(parts[2])["completed_at"] is None and monotonic() < deadline:
-                with self.jobs.changed:
-                    self.jobs.changed.wait(0.05)
-        return 200, self.jobs.job(parts[2])
+    def _jobs(self, path: str, rest: list[str], query: str) -> tuple[int, Json]:
+        match (self.command, *rest):
+            case ("GET",):
+                jobs = [self.jobs.job(file.name) for file in (STATE / "jobs").iterdir()]
+                short = [{name: job[name] for name in SUMMARY} for job in jobs]
+                return 200, {"jobs": short, "total": len(short), "next_cursor": None}
+            case ("GET", job_id) | ("GET", job_id, "wait"):
+                if not (STATE / "jobs" / job_id).exists():
+                    return 404, {"error": f"there is no job {job_id}", "code": "not_found",
+                                 "details": {}, "hint": "livchat job list"}  # fmt: skip
+                if rest[-1] == "wait":
+                    self._wait(job_id, float(query.partition("=")[2] or 30))
+                return 200, self.jobs.job(job_id)
+        return self._unknown(path)
 
-    def _server(self, parts: list[str], body: Any) -> tuple[int, Json]:
-        if len(parts) == 2 and self.command == "POST":
-            if body["name"] == "taken":
+    def _wait(self, job_id: str, seconds: float) -> None:
+        deadline = monotonic() + seconds
+        while self.jobs.job(job_id)["completed_at"] is None and monotonic() < deadline:
+            with self.jobs.changed:
+                self.jobs.changed.wait(0.05)
+
+    def _servers(self, path: str, rest: list[str], body: Any) -> tuple[int, Json]:
+        match (self.command, *rest):
+            case ("POST",) if body["name"] == "taken":
                 return 409, {"error": "there is already a server 'taken'", "code": "conflict",
                              "details": {"job_id": "job_x"},
                              "hint": "livchat job watch job_x"}  # fmt: skip
-            return self._accepted(body["name"] if body["name"] in ENDS else "completed")
-        if parts[-1] == "exec":
-            code = 3 if "false" in body["command"] else 0
-            return 200, {"success": not code, "server_name": parts[2], "command": body["command"],
-                         "stdout": body["command"] + "\n", "stderr": "", "exit_code": code,
-                         "truncated": False, "duration_seconds": 0.1}  # fmt: skip
-        server = {"name": "prod-01", "provider": "sandbox", "status": "ready", "apps": ["n8n"],
-                  "ip_address": "198.18.0.7"}  # fmt: skip
-        if self.command == "GET" and len(parts) == 2:
-            return 200, {"servers": {"prod-01": server}, "total": 1}
-        return (200, server) if self.command == "GET" else self._accepted("completed")
+            case ("POST",):
+                return self._accepted(body["name"] if body["name"] in ENDS else "completed")
+            case ("POST", name, "exec"):
+                code = 3 if "false" in body["command"] else 0
+                return 200, {"success": not code, "server_name": name, "command": body["command"],
+                             "stdout": body["command"] + "\n", "stderr": "", "exit_code": code,
+                             "truncated": False, "duration_seconds": 0.1}  # fmt: skip
+            case ("GET",):
+                return 200, {"servers": {"prod-01": SERVER}, "total": 1}
+            case ("GET", _):
+                return 200, SERVER
+        return self._unknown(path)
+
+    def _unknown(self, path: str) -> tuple[int, Json]:
+        return 404, {"error": f"there is no {path}", "code": "not_found", "details": {},
+                     "hint": None}  # fmt: skip
 
     def _accepted(self, kind: str) -> tuple[int, Json]:
         job_id = self.jobs.add(kind)

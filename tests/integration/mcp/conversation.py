@@ -12,7 +12,7 @@ import mcp
 from mcp import types
 from mcp.client.stdio import stdio_client
 
-from livchat.client import Client
+from livchat.client.client import Client
 from livchat.mcp import bridge
 from tests.integration.daemon_process import DaemonProcess
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from livchat.mcp.confirmation import only_looks
-from livchat.mcp.hints import next_call
+from livchat.mcp.confirmation.read_only import is_read_only
+from livchat.mcp.hints import next_step_after
 
 
 @pytest.mark.parametrize(
     "command", ["docker ps", "docker service ls", "df -h /", "systemctl status docker", "uptime"]
 )
 def test_a_command_that_only_looks_runs_unasked(command):
-    assert only_looks(command)
+    assert is_read_only(command)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_a_command_that_only_looks_runs_unasked(command):
     ],
 )  # fmt: skip
 def test_every_other_command_is_asked_about(command):
-    assert not only_looks(command)
+    assert not is_read_only(command)
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,9 @@ def test_every_other_command_is_asked_about(command):
     ],
 )
 def test_a_hint_becomes_a_call_where_there_is_a_tool_for_it(hint, tool):
-    assert next_call(hint, "conflict") == tool
+    assert next_step_after(hint, "conflict") == tool
 
 
 def test_an_error_without_a_hint_gets_one_by_its_code():
-    assert "listar-servidores" in next_call(None, "not_found")
-    assert next_call(None, "never_heard_of")
+    assert "listar-servidores" in next_step_after(None, "not_found")
+    assert next_step_after(None, "never_heard_of")

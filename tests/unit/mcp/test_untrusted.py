@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from livchat.mcp.untrusted import cleaned, cut, framed
+from livchat.mcp.untrusted import cleaned, mark_untrusted, truncate
 
 
 def test_terminal_sequences_and_hidden_characters_are_gone():
@@ -15,7 +15,7 @@ def test_letters_of_every_language_stay():
 
 
 def test_long_text_keeps_its_begin_and_its_end():
-    told = cut("a" * 5_000 + "end", 1_000)
+    told = truncate("a" * 5_000 + "end", 1_000)
     assert told.startswith("aaa")
     assert told.endswith("end")
     assert "4003 caracteres cortados" in told
@@ -23,6 +23,6 @@ def test_long_text_keeps_its_begin_and_its_end():
 
 
 def test_nobody_can_write_the_mark_that_ends_a_frame():
-    first, second = framed("x", "stdout de a"), framed("x", "stdout de a")
+    first, second = mark_untrusted("x", "stdout de a"), mark_untrusted("x", "stdout de a")
     assert first != second
     assert "nunca instruções" in first

@@ -1,4 +1,4 @@
-"""The view of a job: the same as the wire's own apply, and never going back."""
+"""The view of a job: what is drawn of it, which never goes back."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livchat.output.job_view import View, apply, failed_step, settled
-from livchat.wire import jobs as wire
+from livchat.output.job_view import JobView, failed_step, finished_steps
 
 NAMES = ["Order machine", "Wait for SSH", "Install Docker"]
 BEGAN = 1_795_335_330.0
@@ -35,32 +34,9 @@ def job(**more: Any) -> dict[str, Any]:
     } | more
 
 
-lines = st.fixed_dictionaries({"message": st.text(max_size=5)})
-events = st.fixed_dictionaries(
-    {"job_id": st.just("job_1")},
-    optional={
-        "job": st.dictionaries(st.sampled_from(["status", "progress", "result"]), st.integers()),
-        "step": st.builds(step, st.sampled_from([*NAMES, "Unknown"]), st.sampled_from(["running"])),
-        "log": lines,
-    },
-)
-
-
-@given(st.lists(events, max_size=8), st.integers(min_value=0, max_value=120))
-def test_events_change_a_job_as_the_wire_says(told: list[dict[str, Any]], old_lines: int) -> None:
-    ours = theirs = job(logs=[{"message": str(number)} for number in range(old_lines)])
-    for number, event in enumerate(told, start=1):
-        before = repr(ours)
-        after = apply(ours, event, f"e-{number}")
-        assert repr(ours) == before
-        ours, theirs = after, wire.apply(theirs, event, f"e-{number}")
-    assert ours == theirs
-    assert wire.LOG_TAIL == 100
-
-
 @given(st.lists(st.integers(min_value=0, max_value=100), min_size=1))
 def test_the_bar_never_goes_back(told: list[int]) -> None:
-    view, highest = View(job()), 0.0
+    view, highest = JobView(job()), 0.0
     for number, percent in enumerate(told, start=1):
         view.apply("progress", {"job": {"progress": percent}}, f"e-{number}")
         assert view.head(BEGAN).percent >= highest
@@ -70,7 +46,7 @@ def test_the_bar_never_goes_back(told: list[int]) -> None:
 def test_a_running_step_is_as_far_as_its_own_units_say() -> None:
     progress = {"done": 3, "total": 4, "unit": "packages"}
     running = step(NAMES[0], "running", started_at="2026-11-22T08:15:30Z", progress=progress)
-    row = View(job(steps=[running])).rows(BEGAN + 9)[0]
+    row = JobView(job(steps=[running])).rows(BEGAN + 9)[0]
     assert row.fraction == 0.75
     assert row.detail == "3/4 packages"
     assert row.seconds == 9
@@ -78,7 +54,7 @@ def test_a_running_step_is_as_far_as_its_own_units_say() -> None:
 
 def test_without_units_a_step_is_as_far_as_it_usually_is_and_never_at_the_end() -> None:
     running = step(NAMES[0], "running", started_at="2026-11-22T08:15:30Z")
-    view = View(job(steps=[running]))
+    view = JobView(job(steps=[running]))
     assert view.rows(BEGAN + 5)[0].fraction == 0.5
     late = view.rows(BEGAN + 500)[0].fraction
     assert late is not None
@@ -86,20 +62,20 @@ def test_without_units_a_step_is_as_far_as_it_usually_is_and_never_at_the_end() 
 
 
 def test_a_job_past_its_estimate_is_overdue() -> None:
-    view = View(job(estimated_completion="2026-11-22T08:16:30Z"))
+    view = JobView(job(estimated_completion="2026-11-22T08:16:30Z"))
     assert view.head(BEGAN).remaining == 60
     assert view.head(BEGAN + 72).remaining == -12
 
 
 def test_a_clock_that_is_behind_the_daemons_gives_no_negative_times() -> None:
     running = step(NAMES[0], "running", started_at="2026-11-22T08:15:30Z")
-    view = View(job(steps=[running]))
+    view = JobView(job(steps=[running]))
     assert view.head(BEGAN - 100).elapsed == 0
     assert view.rows(BEGAN - 100)[0].seconds == 0
 
 
 def test_a_snapshot_replaces_what_was_seen() -> None:
-    view = View(job(progress=50))
+    view = JobView(job(progress=50))
     view.apply("snapshot", job(status="completed", progress=100, cursor="f-9"), "f-9")
     assert view.ended
     assert view.job["cursor"] == "f-9"
@@ -108,8 +84,8 @@ def test_a_snapshot_replaces_what_was_seen() -> None:
 def test_each_step_settles_once() -> None:
     done = step(NAMES[0], "completed", completed_at="2026-11-22T08:15:40Z")
     before, after = job(), job(steps=[done, step(NAMES[1], "running"), step(NAMES[2])])
-    assert [row.name for row in settled(before, after)] == [NAMES[0]]
-    assert settled(after, after) == []
+    assert [row.name for row in finished_steps(before, after)] == [NAMES[0]]
+    assert finished_steps(after, after) == []
 
 
 def test_the_step_that_failed_is_named_even_after_it_was_undone() -> None:
@@ -121,6 +97,6 @@ def test_the_step_that_failed_is_named_even_after_it_was_undone() -> None:
 
 
 def test_what_a_server_prints_cannot_drive_the_terminal() -> None:
-    view = View(job(logs=[{"message": "\x1b[2J\x07wiped\x1b]0;title\x07"}]))
+    view = JobView(job(logs=[{"message": "\x1b[2J\x07wiped\x1b]0;title\x07"}]))
     assert "\x1b" not in view.lines(3)[0]
     assert "wiped" in view.lines(3)[0]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from livchat.output.job_view import Row, View
+from livchat.output.job_view import JobView, Row
 from livchat.output.live import Drawing, fold
-from livchat.output.progress import Plain, lively, plain_line
+from livchat.output.progress import Plain, plain_line, supports_live_output
 
 
 class Terminal(StringIO):
@@ -38,7 +38,7 @@ def rows(*statuses: str) -> list[Row]:
 
 def test_a_line_is_written_for_a_step_that_ended_and_never_for_a_tick() -> None:
     stream = StringIO()
-    view = View(job([step("Wait for SSH", "pending"), step("Install Docker", "pending")]))
+    view = JobView(job([step("Wait for SSH", "pending"), step("Install Docker", "pending")]))
     plain = Plain(view, stream)
     plain.begin()
     times = {"started_at": "2026-11-22T08:15:30Z", "completed_at": "2026-11-22T08:15:42.300Z"}
@@ -59,7 +59,7 @@ def test_a_line_is_written_for_a_step_that_ended_and_never_for_a_tick() -> None:
 
 def test_a_job_that_waits_says_once_for_whom() -> None:
     stream = StringIO()
-    view = View(job([], waiting_for="job_0"))
+    view = JobView(job([], waiting_for="job_0"))
     plain = Plain(view, stream)
     plain.begin()
     plain.changed()
@@ -76,13 +76,13 @@ def test_some_terminals_are_not_drawn_upon(monkeypatch: pytest.MonkeyPatch, name
     for other in ("CI", "NO_COLOR"):
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    assert lively(Terminal())
-    assert not lively(StringIO())
+    assert supports_live_output(Terminal())
+    assert not supports_live_output(StringIO())
     monkeypatch.setenv(name, "1")
-    assert not lively(Terminal())
+    assert not supports_live_output(Terminal())
     monkeypatch.delenv(name)
     monkeypatch.setenv("TERM", "dumb")
-    assert not lively(Terminal())
+    assert not supports_live_output(Terminal())
 
 
 @pytest.mark.parametrize("room", [3, 5, 8, 20])
@@ -116,7 +116,7 @@ def test_the_picture_shows_each_running_step_with_its_bar_and_fits(
     log = {"message": "\x1b[2Jpulling", "level": "info", "step": None, "timestamp": ""}
     console = Console(file=Terminal(), width=80, height=24, force_terminal=True, _environ={})
     with console.capture() as captured:
-        console.print(Drawing(View(job(steps, logs=[log])), console).render())
+        console.print(Drawing(JobView(job(steps, logs=[log])), console).render())
     picture = captured.get().splitlines()
     assert len(picture) <= 24
     assert any("Pull [n8n]" in line and "1/2 images" in line for line in picture)

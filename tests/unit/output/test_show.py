@@ -7,11 +7,12 @@ from string import Formatter
 
 import pytest
 
-from livchat.errors import Invalid, LivChatError
-from livchat.output import show, tables
-from livchat.output.formatting import clean, duration, price
-from livchat.output.messages import _TABLE, say
+from livchat.errors import InvalidRequest, LivChatError
+from livchat.output import show
+from livchat.output.formatting import duration, price
+from livchat.output.messages import _TABLE, translate
 from livchat.output.show import Format
+from livchat.output.tables import jobs as tables
 
 ANSWER = {"servers": {"a": {"name": "a"}, "b": {"name": "b"}}, "total": 2}
 
@@ -67,15 +68,15 @@ def test_an_error_has_at_most_four_lines_and_ends_with_the_next_command(
 
 def test_all_fields_that_are_wrong_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     fields = [{"field": "name", "message": "is needed"}, {"field": "zone", "message": "is needed"}]
-    show.error(Invalid("name: is needed", details={"fields": fields}))
+    show.error(InvalidRequest("name: is needed", details={"fields": fields}))
     assert capsys.readouterr().err == "error: name: is needed\nzone: is needed\n"
 
 
 def test_the_locale_chooses_the_language(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LANG", "pt_BR.UTF-8")
-    assert say("error") == "erro"
+    assert translate("error") == "erro"
     monkeypatch.setenv("LC_ALL", "en_US.UTF-8")
-    assert say("error") == "error"
+    assert translate("error") == "error"
 
 
 @pytest.mark.parametrize("key", sorted(_TABLE))
@@ -100,8 +101,7 @@ def test_durations_are_read_at_a_glance(seconds: float, wanted: str) -> None:
     assert duration(seconds) == wanted
 
 
-def test_text_from_elsewhere_is_one_harmless_line() -> None:
-    assert clean("a\x1b[31mred\x1b[0m\r\nb\tc\x9b") == "ared b c"
+def test_a_price_is_an_amount_with_its_currency() -> None:
     assert price("5.4900000000", "EUR") == "5.49 EUR"
     assert price(None, None) == "-"
 
@@ -113,5 +113,5 @@ def test_a_table_of_nothing_still_has_its_head() -> None:
 
 
 def test_a_job_made_elsewhere_with_an_unknown_result_can_be_shown() -> None:
-    told = list(tables.outcome({"result": {"thing": "x", "many": [1], "server": "prod-01"}}))
+    told = list(tables.job_result({"result": {"thing": "x", "many": [1], "server": "prod-01"}}))
     assert told == ["server  prod-01", "thing   x"]

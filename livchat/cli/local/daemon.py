@@ -1,4 +1,4 @@
-"""The daemon: livchat daemon run, start, stop, restart, status, logs."""
+"""The process of the daemon: livchat daemon run, start, stop, restart, status, logs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ import typer
 from livchat.cli.input import options
 from livchat.cli.session import connect
 from livchat.errors import Conflict, DaemonUnreachable, LivChatError, NotFound, TimedOut
-from livchat.output import show, tables
-from livchat.output.formatting import clean
-from livchat.output.messages import say
+from livchat.output import show
+from livchat.output.messages import translate
 from livchat.output.show import Format
-from livchat.paths import places
+from livchat.output.tables.columns import record
+from livchat.paths import paths
+from livchat.sanitize import clean_line
 
 Json = dict[str, Any]
 
@@ -51,7 +52,7 @@ def start(ctx: typer.Context, output: options.Output = Format.HUMAN) -> None:
 
     Example: livchat daemon start
     """
-    _only_here()
+    _must_be_ours()
     if not _state()["running"]:
         connect.start(ctx.args)
     _show(_state(), output)
@@ -63,14 +64,14 @@ def stop(output: options.Output = Format.HUMAN) -> None:
 
     Example: livchat daemon stop
     """
-    _only_here()
+    _must_be_ours()
     state = _state()
     _stop(state)
     _show(_state(), output)
     jobs = state["jobs"] or {}
     unfinished = sum(int(jobs.get(key) or 0) for key in ("queued", "running"))
     if unfinished:
-        show.note(say("jobs_resume", count=unfinished))
+        show.note(translate("jobs_resume", count=unfinished))
 
 
 @cli.command(context_settings=_PASS_ON)
@@ -79,7 +80,7 @@ def restart(ctx: typer.Context, output: options.Output = Format.HUMAN) -> None:
 
     Example: livchat daemon restart
     """
-    _only_here()
+    _must_be_ours()
     _stop(_state())
     connect.start(ctx.args)
     _show(_state(), output)
@@ -104,15 +105,15 @@ def logs(
 
     Example: livchat daemon logs -f
     """
-    log = places().log
+    log = paths().log
     if not log.exists():
         raise NotFound(f"there is no log at {log}", hint="livchat daemon start")
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-tail:]
     show.result(
         {"log": str(log), "lines": lines},
         output,
-        human=lambda _: map(clean, lines),
-        quiet=lambda _: map(clean, lines),
+        human=lambda _: map(clean_line, lines),
+        quiet=lambda _: map(clean_line, lines),
         items=lambda _: lines,
     )
     if following:
@@ -120,7 +121,7 @@ def logs(
 
 
 def _state() -> Json:
-    """What is known of the daemon; never starts one."""
+    """Whether the daemon runs, and where; it is not started."""
     state: Json = {
         "running": False,
         "pid": None,
@@ -133,8 +134,8 @@ def _state() -> Json:
     if os.environ.get("LIVCHAT_URL"):
         state["tcp"] = os.environ["LIVCHAT_URL"]
     else:
-        state["socket"] = str(places().socket)
-    client = connect.reach(revive=False)
+        state["socket"] = str(paths().socket)
+    client = connect.reach(restart=False)
     try:
         health = client.health()
     except DaemonUnreachable:
@@ -143,17 +144,17 @@ def _state() -> Json:
         client.close()
     state |= {key: health.get(key) for key in ("version", "uptime_seconds", "jobs")}
     if not os.environ.get("LIVCHAT_URL"):
-        held = _held()
-        state |= {"pid": held.get("pid"), "tcp": held.get("tcp")}
+        holder = _holder()
+        state |= {"pid": holder.get("pid"), "tcp": holder.get("tcp")}
     return state | {"running": True}
 
 
-def _held() -> Json:
-    """What the daemon wrote into the file that it holds a lock on."""
+def _holder() -> Json:
+    """What the daemon wrote into the file that it holds locked: its pid and its TCP address."""
     import json
 
     try:
-        found = json.loads(places().lock.read_text(encoding="utf-8"))
+        found = json.loads(paths().lock.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -161,22 +162,22 @@ def _held() -> Json:
 
 def _show(state: Json, output: Format) -> None:
     if output is Format.HUMAN:
-        show.note(say("daemon_running" if state["running"] else "daemon_not_running"))
+        show.note(translate("daemon_running" if state["running"] else "daemon_not_running"))
     show.result(
         state,
         output,
-        human=lambda _: tables.record([(k, _told(v)) for k, v in state.items() if k != "running"]),
+        human=lambda _: record([(k, _shown(v)) for k, v in state.items() if k != "running"]),
         quiet=lambda _: [str(state["pid"] or "")],
     )
 
 
-def _told(value: object) -> object:
+def _shown(value: object) -> object:
     if isinstance(value, dict):
         return ", ".join(f"{count} {name}" for name, count in value.items())
     return round(value, 1) if isinstance(value, float) else value
 
 
-def _only_here() -> None:
+def _must_be_ours() -> None:
     if os.environ.get("LIVCHAT_URL"):
         raise Conflict(
             "the daemon at LIVCHAT_URL is not ours to start or stop", hint="unset LIVCHAT_URL"
@@ -189,7 +190,7 @@ def _stop(state: Json) -> None:
     pid = state["pid"]
     if not isinstance(pid, int) or pid <= 1:
         raise LivChatError(
-            f"cannot tell which process the daemon is: {places().lock} does not say",
+            f"cannot tell which process the daemon is: {paths().lock} does not say",
             hint="livchat daemon status",
         )
     try:
@@ -209,7 +210,7 @@ def _stop(state: Json) -> None:
 
 
 def _alive(pid: int) -> bool:
-    """Does the process run? One that has ended and was not waited for does not."""
+    """Whether the process runs; one that has ended and was not waited for (a zombie) does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -227,6 +228,6 @@ def _follow(log: Path) -> None:
         while True:
             line = file.readline()
             if line:
-                show.write([clean(line.rstrip("\n"))])
+                show.write([clean_line(line.rstrip("\n"))])
             else:
                 sleep(0.2)

@@ -12,16 +12,17 @@ import typer
 from livchat.cli.input import options, prompts
 from livchat.cli.session.connect import connect
 from livchat.cli.session.follow import follow
-from livchat.client import Client
-from livchat.errors import Invalid, LivChatError, ProviderUnavailable
-from livchat.output import provider_tables, show
-from livchat.output.messages import say
+from livchat.client.client import Client
+from livchat.errors import InvalidRequest, LivChatError, ProviderUnavailable
+from livchat.output import show
+from livchat.output.messages import translate
 from livchat.output.show import Format
-from livchat.paths import places
+from livchat.output.tables import sandbox as tables
+from livchat.paths import paths
 
 Json = dict[str, Any]
 
-NOTHING: Json = {
+EMPTY: Json = {
     "running": False,
     "servers": [],
     "primary_ips": [],
@@ -47,12 +48,12 @@ def status(output: options.Output = Format.HUMAN) -> None:
     Example: livchat sandbox status
     """
     address = _address()
-    found = _ask(address, "GET", "/control/status") if address else None
+    found = _request(address, "GET", "/control/status") if address else None
     if found is None:
-        show.note(say("no_sandbox" if address is None else "sandbox_down"))
-        show.result(NOTHING, output, human=lambda _: [])
+        show.note(translate("no_sandbox" if address is None else "sandbox_down"))
+        show.result(EMPTY, output, human=lambda _: [])
         return
-    show.result({"running": True, **found}, output, human=provider_tables.sandbox)
+    show.result({"running": True, **found}, output, human=tables.sandbox)
 
 
 @cli.command()
@@ -63,17 +64,21 @@ def reset(yes: options.Yes = False, output: options.Output = Format.HUMAN) -> No
     """
     address = _address()
     if address is None:
-        show.note(say("no_sandbox"))
+        show.note(translate("no_sandbox"))
         show.result({"success": True, "deleted": []}, output, human=lambda _: [])
         return
     client = connect()
     names = _servers(client)
-    prompts.confirm(say("reset_sandbox", servers=", ".join(names) or say("none")), yes=yes)
+    prompts.confirm(
+        translate("reset_sandbox", servers=", ".join(names) or translate("none")), yes=yes
+    )
     for name in names:
-        show.note(say("deleting", name=name))
+        show.note(translate("deleting", name=name))
         follow(client, client.delete_server(name)["job_id"], Format.QUIET)
-    _ask(_address() or address, "POST", "/control/reset")
-    show.result({"success": True, "deleted": names}, output, human=lambda _: [say("sandbox_empty")])
+    _request(_address() or address, "POST", "/control/reset")
+    show.result(
+        {"success": True, "deleted": names}, output, human=lambda _: [translate("sandbox_empty")]
+    )
 
 
 @cli.command()
@@ -91,19 +96,23 @@ def faults(
 
     Example: livchat sandbox faults "hetzner:POST /servers:resource_unavailable:always"
     """
-    wanted = [_rule(text) for text in rules or []]
+    new_rules = [_rule(text) for text in rules or []]
     address = _address()
     if address is None:
         raise ProviderUnavailable(
-            say("no_sandbox"), hint="livchat provider types --provider sandbox"
+            translate("no_sandbox"), hint="livchat provider types --provider sandbox"
         )
     path = "/control/faults"
     if clear:
-        _ask(address, "DELETE", path)
-    found = _ask(address, "PUT", path, {"faults": wanted}) if wanted else _ask(address, "GET", path)
+        _request(address, "DELETE", path)
+    found = (
+        _request(address, "PUT", path, {"faults": new_rules})
+        if new_rules
+        else _request(address, "GET", path)
+    )
     if found is None:
-        raise ProviderUnavailable(say("sandbox_down"), hint="livchat sandbox status")
-    show.result(found, output, human=provider_tables.faults)
+        raise ProviderUnavailable(translate("sandbox_down"), hint="livchat sandbox status")
+    show.result(found, output, human=tables.faults)
 
 
 def _rule(text: str) -> Json:
@@ -113,7 +122,7 @@ def _rule(text: str) -> Json:
         parts.pop() if len(parts) > 3 and (parts[-1] == "always" or parts[-1].isdigit()) else "1"
     )
     if len(parts) < 3:
-        raise Invalid.field(
+        raise InvalidRequest.field(
             "RULE",
             f"{text!r} is not of the form SERVICE:ROUTE:FAULT[:TIMES]",
             hint="livchat sandbox faults",
@@ -132,8 +141,8 @@ def _servers(client: Client) -> list[str]:
 
 
 def _address() -> Json | None:
-    """Where the sandbox listens and its token; None where there never was one."""
-    path = places().sandbox / "sandbox.json"
+    """Where the sandbox listens, and its token; None where there never was one."""
+    path = paths().sandbox / "sandbox.json"
     try:
         found: Json = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -145,14 +154,14 @@ def _address() -> Json | None:
     return found
 
 
-def _ask(address: Json, method: str, path: str, body: Json | None = None) -> Json | None:
-    """What the sandbox answers; None where it does not run."""
+def _request(address: Json, method: str, path: str, body: Json | None = None) -> Json | None:
+    """The response of the sandbox; None where it does not run."""
     parts = urlsplit(address["control"])
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=15)
     try:
         headers = {"Authorization": f"Bearer {address['token']}"}
-        sent = None if body is None else json.dumps(body)
-        connection.request(method, path, body=sent, headers=headers)
+        payload = None if body is None else json.dumps(body)
+        connection.request(method, path, body=payload, headers=headers)
         response = connection.getresponse()
         data = response.read()
     except ConnectionRefusedError:
@@ -162,7 +171,7 @@ def _ask(address: Json, method: str, path: str, body: Json | None = None) -> Jso
     finally:
         connection.close()
     if response.status == http.client.UNPROCESSABLE_ENTITY:
-        raise Invalid(json.loads(data)["error"], hint="livchat sandbox faults")
+        raise InvalidRequest(json.loads(data)["error"], hint="livchat sandbox faults")
     if response.status >= http.client.BAD_REQUEST:
         raise ProviderUnavailable(f"the sandbox answered {response.status}")
     found: Json = json.loads(data) if data else {}

@@ -1,0 +1,1 @@
+"""The commands on servers: made, looked at, used over SSH, deleted."""
