@@ -18,7 +18,7 @@ from tests.e2e.house import House, looking_after
 
 VERBOSE = "/etc/ssh/sshd_config.d/benchmark.conf"
 AGAIN = 5.0
-"""Seconds that a second set-up may take (issue 5)."""
+"""Seconds that a second set-up may take."""
 INSTALLATION = "Install the packages"
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic, sleep  # noqa: TID251 - a cancel comes at a random instant
 from typing import Any, cast
 
-from livchat.client import Client
+from livchat.client.client import Client
 from livchat.errors import Conflict, DaemonUnreachable, LivChatError, ProviderUnavailable
 
 ZONE = "livchat.localhost"

@@ -113,11 +113,11 @@ def cells(command: str, calls: Calls) -> Iterator[Cell]:
         for fault, kind in FAULTS[service].items():
             if not kind.applies(route):
                 continue
-            places = ["first"] if kind.passes or fault == "command_fails" else ["always"]
-            if kind.passes and fault in LAST and count > 1:
+            places = ["first"] if kind.transient or fault == "command_fails" else ["always"]
+            if kind.transient and fault in LAST and count > 1:
                 places.append("last")
             waited = f"{command}: {name}" in WAITED_FOR
-            if kind.passes and fault in ALWAYS and not waited:
+            if kind.transient and fault in ALWAYS and not waited:
                 places.append("always")
             for place in places:
                 yield Cell(command, service, route, fault, place, count)

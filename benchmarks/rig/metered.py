@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livchat.paths import places
+from livchat.paths import paths
 from livchatd import main as livchatd
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ async def _run(daemon: Daemon, meter: Meter) -> None:
 def main() -> None:
     """The daemon, begun as `livchatd` begins it, with the meter on its loop."""
     options = livchatd._options(["--log-level", "warning"])  # noqa: SLF001 - its own start
-    daemon = livchatd._daemon()(places(), options)  # noqa: SLF001 - its own start
+    daemon = livchatd._daemon()(paths(), options)  # noqa: SLF001 - its own start
     meter = Meter()
     asyncio.new_event_loop().run_until_complete(_run(daemon, meter))
     Path(sys.argv[1]).write_text(json.dumps(meter.told()))

@@ -18,15 +18,15 @@ from typing import Any
 from aiohttp import web
 from rig import bare, measure
 
-from livchat.paths import Places
+from livchat.paths import Paths
 from livchat.wire.providers import Image, Location, ServerType, TypeLocation
-from livchatd.api.middleware.errors import READY
+from livchatd.api.middleware.auth import RESUMED
 from livchatd.api.routes import application
 from livchatd.jobs.step import Step, StepContext
-from livchatd.steps.facts import MachineLearnt
-from livchatd.steps.params import CreateServerOrder
+from livchatd.steps.facts import MachineFacts
+from livchatd.steps.params import CreateServerParams
 from livchatd.storage.database import Database
-from livchatd.wiring import Parts, assemble
+from livchatd.wiring import Components, build
 
 HERE = TypeLocation(
     name="fsn1", available=True, price_monthly="4.51", price_hourly="0.007", currency="EUR"
@@ -60,7 +60,7 @@ class Shop:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Say(Step[MachineLearnt]):
+class Say(Step[MachineFacts]):
     """Says the time as often as HOME/NAME.go says: the lines whose way is measured."""
 
     go: Path
@@ -69,7 +69,7 @@ class Say(Step[MachineLearnt]):
     def title(self) -> str:
         return "Say the time"
 
-    async def apply(self, context: StepContext[MachineLearnt]) -> None:
+    async def apply(self, context: StepContext[MachineFacts]) -> None:
         while not self.go.exists():
             await asyncio.sleep(0.02)
         count, pause = self.go.read_text().split()
@@ -78,33 +78,33 @@ class Say(Step[MachineLearnt]):
             await asyncio.sleep(float(pause))
 
 
-def _emptied(parts: Parts, home: Path) -> None:
+def _emptied(components: Components, home: Path) -> None:
     """Put the shop in the provider's place, and take the steps out of `create_server`."""
 
-    def steps(order: CreateServerOrder) -> list[Step[MachineLearnt]]:
+    def steps(order: CreateServerParams) -> list[Step[MachineFacts]]:
         return [Say(key="say", go=home / f"{order.name}.go")] if order.name[:3] == "say" else []
 
     shop: Any = Shop()
-    parts.accounts.adopt("sandbox", shop)
-    workflow = parts.orchestrator.workflows["create_server"]
+    components.registry.replace("sandbox", shop)
+    workflow = components.workflows["create_server"]
     # The engine holds the same object; a frozen one is changed only here, in a benchmark.
     object.__setattr__(workflow, "steps", steps)
-    object.__setattr__(workflow, "settle", None)
+    object.__setattr__(workflow, "on_end", None)
 
 
 async def _run(home: Path) -> None:
     for name in ("config", "state", "run"):
         (home / name).mkdir(mode=0o700, exist_ok=True)
     database = Database(home / "state" / "livchat.db")
-    made = assemble(Places(home / "config", home / "state", home / "run"), database)
-    _emptied(made, home)
-    app = application(made.orchestrator)
+    components = build(Paths(home / "config", home / "state", home / "run"), database)
+    _emptied(components, home)
+    app = application(components.operations, components.engine.responses)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.UnixSite(runner, str(home / "daemon.sock"), backlog=1024).start()
     await bare.serve(home / "bare.sock")
-    await made.begin()
-    app[READY].set()
+    await components.start()
+    app[RESUMED].set()
     print(f"ready on {measure.machine()}", flush=True)
     await asyncio.Event().wait()
 

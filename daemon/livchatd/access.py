@@ -1,4 +1,4 @@
-"""How a server is reached: where its SSH answers and with what key, the way to its Portainer."""
+"""How a server is reached: its SSH endpoint, the keys for it, and the way to its Portainer."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from livchat.errors import NotConfigured, ProviderUnavailable
 from livchat.wire.servers import SshAccess
+from livchatd.integrations.portainer import PortainerApi
 from livchatd.integrations.ssh.interfaces import Endpoint, Shell, Shells
-from livchatd.providers.registry import Accounts
+from livchatd.providers.registry import ProviderRegistry
 from livchatd.storage.inventory import Inventory
-from livchatd.storage.key_pairs import fingerprint
 from livchatd.storage.vault import Vault
-from livchatd.storage.vault_keys import client_key
+from livchatd.storage.vault_keys import portainer_password, ssh_client_key
 
 PORTAINER = "portainer_portainer"
 """The service; 9000 is its port for plain HTTP, which only the SSH connection carries."""
@@ -22,12 +24,12 @@ BRIDGE = "docker_gwbridge"
 
 
 @dataclass(frozen=True)
-class Endpoints:
+class SshEndpoints:
     """Where servers are spoken to over SSH."""
 
     inventory: Inventory
     vault: Vault
-    accounts: Accounts
+    providers: ProviderRegistry
 
     async def access(self, server: str) -> SshAccess:
         """Where its SSH answers, to whom, with what host key; `NotConfigured` if nowhere."""
@@ -36,7 +38,7 @@ class Endpoints:
             raise NotConfigured(
                 f"'{server}' has no address yet", hint=f"livchat server show {server}"
             )
-        reach = await (await self.accounts.provider(record.provider)).reach(record.ip_address)
+        reach = await (await self.providers.provider(record.provider)).endpoints(record.ip_address)
         return SshAccess(
             server=server,
             host=record.ssh_host or reach.ssh_host,
@@ -46,15 +48,13 @@ class Endpoints:
             host_key_fingerprint=record.host_key_fingerprint,
         )
 
-    async def of(self, server: str) -> Endpoint:
+    async def endpoint(self, server: str) -> Endpoint:
         """The endpoint of a server; `NotConfigured` while it has no address or no key."""
         access = await self.access(server)
-        key = await self.vault.require(client_key(server), hint=f"livchat server show {server}")
+        key = await self.vault.require(ssh_client_key(server), hint=f"livchat server show {server}")
 
         async def pin(line: str) -> None:
-            await self.inventory.change_server(
-                server, host_key=line, host_key_fingerprint=fingerprint(line)
-            )
+            await self.inventory.pin_host_key(server, line)
 
         return Endpoint(
             host=access.host,
@@ -95,3 +95,71 @@ async def _bridge_address(shell: Shell) -> str:
         if gateway in (key, endpoint.get("Name")):
             return str(endpoint["IPv4Address"]).partition("/")[0]
     raise ProviderUnavailable("Portainer is not on the server's bridge yet")
+
+
+class Portainers:
+    """The Portainer of each server; each is made once, and connects when it is first used."""
+
+    def __init__(self, shells: Shells, vault: Vault, timeout: float) -> None:
+        self._shells = shells
+        self._vault = vault
+        self._timeout = timeout
+        self._made: dict[str, PortainerApi] = {}
+
+    def on(self, server: str) -> PortainerApi:
+        """Return the Portainer of a server."""
+        if server not in self._made:
+            tunnel = PortainerTunnel(self._shells, self._vault, server)
+            self._made[server] = PortainerApi(
+                tunnel.connect, tunnel.password, timeout=self._timeout
+            )
+        return self._made[server]
+
+    async def close(self) -> None:
+        """Close the connections of all."""
+        for portainer in self._made.values():
+            await portainer.close()
+
+
+class PortainerTunnel:
+    """The SSH tunnel to one Portainer, and its password as the vault had it at the last connect."""
+
+    def __init__(self, shells: Shells, vault: Vault, server: str) -> None:
+        self._shells = shells
+        self._vault = vault
+        self._server = server
+        self._password = SecretStr("")
+
+    async def connect(self) -> Path:
+        """Return a Unix socket whose connections come out at Portainer."""
+        self._password = await self._vault.require(portainer_password(self._server))
+        return await portainer_socket(self._shells, self._server)
+
+    def password(self) -> SecretStr:
+        """Return the password of its administrator, after `connect`."""
+        return self._password
+
+
+def public_line(private: str) -> str:
+    """Return the public key line of a private key, both in OpenSSH's format.
+
+    Raises `TypeError` for a key with a passphrase, `ValueError` for what is no key.
+    """
+    from cryptography.hazmat.primitives import serialization as form  # noqa: PLC0415 - heavy
+
+    key = form.load_ssh_private_key(private.encode(), password=None)
+    return key.public_key().public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH).decode()
+
+
+def new_key() -> str:
+    """Return a new ed25519 private key in OpenSSH's format."""
+    from cryptography.hazmat.primitives import serialization as form  # noqa: PLC0415 - heavy
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (  # noqa: PLC0415
+        Ed25519PrivateKey,
+    )
+
+    return (
+        Ed25519PrivateKey.generate()
+        .private_bytes(form.Encoding.PEM, form.PrivateFormat.OpenSSH, form.NoEncryption())
+        .decode()
+    )

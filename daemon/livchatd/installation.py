@@ -1,4 +1,4 @@
-"""Who we are: the id of this installation, and how it marks what it makes elsewhere."""
+"""The installation: its id, and how it marks the DNS records that it makes."""
 
 from __future__ import annotations
 
@@ -9,95 +9,95 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from livchat.errors import Invalid, LivChatError
+from livchat.errors import InvalidRequest, LivChatError
 from livchatd.storage.database import Database, now
 
-MANAGED, HOME, SERVER, JOB = "livchat.managed", "livchat.home", "livchat.server", "livchat.job"
 PREFIX = "livchat:"
-"""How the comment of every record of ours begins, whichever installation made it."""
-LONGEST_SERVER = 52
-"""Characters of a server's name in a comment, which holds 100 on Cloudflare's free plan."""
+"""How the comment of every DNS record of ours begins, whichever installation made it."""
+MAX_SERVER_LENGTH = 52
+"""How much of a server's name a comment holds: it has 100 characters on Cloudflare's free plan."""
 _ID = re.compile(r"[a-z0-9]{4,8}")
 
 
 @dataclass(frozen=True)
-class Home:
+class Installation:
     """An installation. Others may share its cloud project and its DNS account.
 
-    What it makes carries its id: only that does it ever adopt, change or delete. `since` is when
-    its table began: what is older may belong to servers that only a lost table knew.
+    What it makes carries its id: only that does it ever adopt, change or delete. `created_at` is
+    when its database was created: what is older may belong to servers that only a lost one knew.
     """
 
     id: str
-    since: str = ""
+    created_at: str = ""
 
-    def labels(self, server: str, origin: str | None = None) -> dict[str, str]:
-        """The labels of what is bought for a server; with `origin`, by that chain of jobs only."""
-        found = {MANAGED: "true", HOME: self.id, SERVER: server}
-        return found | {JOB: origin} if origin else found
+    def record_comment(self, server: str, app: str) -> str:
+        """Return the comment of an app's DNS records; never longer than 100 characters."""
+        return f"{self.server_comment_prefix(server)}{app}"
 
-    def owner(self, server: str, app: str) -> str:
-        """Whose a record is, as its comment says; never longer than 100 characters."""
-        return f"{self.owner_of_all(server)}{app}"
-
-    def owner_of_all(self, server: str) -> str:
-        """What the comments of all records of a server begin with."""
-        return f"{self.comments}{short(server)}:"
+    def server_comment_prefix(self, server: str) -> str:
+        """Return what the comments of all DNS records of a server begin with."""
+        return f"{self.comment_prefix}{shortened(server)}:"
 
     @property
-    def comments(self) -> str:
-        """What the comments of all records of this installation begin with."""
+    def comment_prefix(self) -> str:
+        """What the comments of all DNS records of this installation begin with."""
         return f"{PREFIX}{self.id}:"
 
 
 @dataclass(frozen=True)
-class Comment:
-    """A record's comment, read. `home` is None where an older version wrote it."""
+class RecordComment:
+    """The parts of a DNS record's comment.
 
-    home: str | None
+    `installation_id` is None where an older version wrote it; `server` may be shortened.
+    """
+
+    installation_id: str | None
     server: str
     app: str
 
 
-def short(server: str) -> str:
-    """A server's name as it stands in a comment: one that is too long ends in its digest."""
-    if len(server) <= LONGEST_SERVER:
+def shortened(server: str) -> str:
+    """Return a server's name as it stands in a comment: a long one ends in `~` and a digest."""
+    if len(server) <= MAX_SERVER_LENGTH:
         return server
     digest = sha256(server.encode()).hexdigest()[:8]
-    # No name has this sign, so none is taken for another.
-    return f"{server[: LONGEST_SERVER - 9]}~{digest}"
+    # No server's name contains `~`, so none is taken for another.
+    return f"{server[: MAX_SERVER_LENGTH - 9]}~{digest}"
 
 
-def read_comment(comment: str | None) -> Comment | None:
-    """What a comment says, or None if it is none of LivChat's."""
+def read_comment(comment: str | None) -> RecordComment | None:
+    """Return the parts of a comment, or None if it is none of LivChat's."""
     parts = (comment or "").split(":")
     if parts[0] != "livchat" or len(parts) not in {3, 4}:
         return None
     server, app = parts[-2:]
-    return Comment(parts[1] if len(parts) == 4 else None, server, app)
+    return RecordComment(parts[1] if len(parts) == 4 else None, server, app)
 
 
-def find_home(database: Database, path: Path) -> Home:
-    """The installation of these places, made at its first start. `Invalid` if its file is damaged.
+def load_installation(database: Database, path: Path) -> Installation:
+    """Return the installation of a database, and of the file at `path`; new at its first start.
 
-    The id stands in the table and in a file beside the vault. The table comes first: one that is
-    restored from a backup knows servers that carry its id. The file outlives the table.
+    The id stands in the database and in a file beside the vault. The database comes first: one that
+    is restored from a backup knows servers that carry its id. The file outlives the database.
+    Raises `InvalidRequest` if the file is damaged, `LivChatError` if a first one cannot be written.
     """
     kept = dict(database.reader.execute("SELECT key, value FROM meta").fetchall())
-    written = _read(path)
-    found = kept.get("home") or written or secrets.token_hex(4)
-    since = kept.get("since") or now()
+    in_file = _read(path)
+    installation_id = kept.get("home") or in_file or secrets.token_hex(4)
+    created_at = kept.get("since") or now()
     if not {"home", "since"} <= kept.keys():
-        rows = [("home", found), ("since", since)]
-        database.post(lambda tx: tx.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", rows))
-    if written != found:
+        rows = [("home", installation_id), ("since", created_at)]
+        database.write_soon(
+            lambda tx: tx.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", rows)
+        )
+    if in_file != installation_id:
         try:
-            _write(path, found)
+            _write(path, installation_id)
         except OSError as error:
             if "home" not in kept:
                 reason = (error.strerror or type(error).__name__).lower()
                 raise LivChatError(f"cannot write {path}: {reason}", hint="df -h") from error
-    return Home(found, since)
+    return Installation(installation_id, created_at)
 
 
 def _read(path: Path) -> str | None:
@@ -106,9 +106,11 @@ def _read(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"cannot read {path}: {type(error).__name__}", hint=f"ls -l {path}") from None
+        raise InvalidRequest(
+            f"cannot read {path}: {type(error).__name__}", hint=f"ls -l {path}"
+        ) from None
     if not _ID.fullmatch(text):
-        raise Invalid(
+        raise InvalidRequest(
             f"cannot use {path}: it holds no id of an installation, such as 3f9a1c2b",
             hint=f"rm {path}; the next start makes another, or takes the one in the table",
         )
@@ -116,7 +118,7 @@ def _read(path: Path) -> str | None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Whole or not at all, and on disk before anything is bought in its name."""
+    """Write a file whole or not at all; on disk before anything is bought in its name."""
     beside = path.with_suffix(".new")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

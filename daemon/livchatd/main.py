@@ -1,4 +1,4 @@
-"""The daemon's entry point: what it was told, one run, and an exit status."""
+"""The daemon's entry point: its options, one run, and its exit status."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Never
 
 from livchat import __version__
 from livchat.errors import LivChatError
-from livchat.paths import places
+from livchat.paths import paths
 from livchatd.api.listener.sockets import AlreadyRunning
 
 if TYPE_CHECKING:
     from livchatd.daemon import Daemon
 
-SELDOM = (1_000, 8, 5_000)
-"""When garbage is looked for: what is old hardly ever by itself, but when no job runs (daemon.py).
+GC_THRESHOLDS = (1_000, 8, 5_000)
+"""When Python collects garbage: its oldest generation hardly ever, for daemon.py does that.
 
-Looking through all that a thousand servers keep in memory stops the loop for half a second.
+Searching all that a thousand servers keep in memory stops the loop for half a second, so it is
+done while no job runs.
 """
 LEVELS = ("debug", "info", "warning", "error")
 
@@ -33,10 +34,10 @@ def main() -> Never:
     options = _options(sys.argv[1:])
     try:
         # Not asyncio.run: it waits for every thread, and one may wait for a remote system.
-        asyncio.new_event_loop().run_until_complete(_daemon()(places(), options).run())
+        asyncio.new_event_loop().run_until_complete(_daemon()(paths(), options).run())
         status = 0
-    except AlreadyRunning as told:
-        sys.stderr.write(f"{told}\n")
+    except AlreadyRunning as other:
+        sys.stderr.write(f"{other}\n")
         status = 0
     except LivChatError as error:
         hint = f"\nhint: {error.hint}" if error.hint else ""
@@ -44,22 +45,22 @@ def main() -> Never:
         status = error.exit_code
     logging.shutdown()
     sys.stderr.flush()
-    # A thread that still waits for a remote system must not keep the process: all is on disk.
+    # All is on disk: a thread that still waits for a remote system must not keep the process.
     os._exit(status)
 
 
 def _daemon() -> type[Daemon]:
-    """Load the daemon. What is loaded stays, so nothing is gained by looking for garbage in it.
+    """Import the daemon without the garbage collector.
 
-    The collector would look through all of it again and again: a quarter of the time to start.
+    Modules stay loaded, so a search of them finds nothing, and takes a quarter of the start.
     """
-    # Looking for plugins of pydantic reads the description of every installed package.
+    # The search for plugins of pydantic reads the description of every installed package.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     gc.disable()
-    from livchatd.daemon import Daemon  # noqa: PLC0415 - with the collector at rest
+    from livchatd.daemon import Daemon  # noqa: PLC0415 - with the collector switched off
 
     gc.freeze()
-    gc.set_threshold(*SELDOM)
+    gc.set_threshold(*GC_THRESHOLDS)
     gc.enable()
     return Daemon
 

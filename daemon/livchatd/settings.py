@@ -1,4 +1,4 @@
-"""What is not secret: default provider, e-mail for certificates, patience; people edit it."""
+"""The settings file, which people edit: default provider, e-mail for certificates, time limits."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from livchat.errors import Invalid
+from livchat.errors import InvalidRequest
 from livchat.wire.base import Email, ProviderName, Request, parse
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
 class Settings(Request):
-    """The settings; what is not said is decided from what there is.
+    """The settings; for each that is not given there is a default.
 
-    `call_timeout`: seconds that a remote system has to answer one call; what takes longer by its
-    nature has more, in proportion. `patience`: seconds for which a job sits out an outage.
+    `call_timeout` is the seconds that a remote system has to answer one call; calls that take
+    longer by their nature have more, in proportion. `patience` is the seconds for which a step is
+    tried again while a remote system is away.
     """
 
     default_provider: ProviderName | None = None
@@ -28,12 +29,15 @@ class Settings(Request):
 
 
 def read_settings(path: Path) -> Settings:
-    """The settings in a file, or none where there is no file; `Invalid` names what is wrong."""
+    """Return the settings in a file, or the defaults where there is none.
+
+    Raises `InvalidRequest`, which names what is wrong.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return Settings()
     try:
         return parse(Settings, json.loads(text))
-    except (ValueError, Invalid) as error:
-        raise Invalid(f"cannot use {path}: {error}", hint=f"edit {path}") from None
+    except (ValueError, InvalidRequest) as error:
+        raise InvalidRequest(f"cannot use {path}: {error}", hint=f"edit {path}") from None

@@ -1,219 +1,221 @@
-"""The parts of the daemon: how they are put together, begun and closed."""
+"""The components of the daemon: how they are built, started and stopped."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
 from livchat import __version__
 from livchat.errors import LivChatError
-from livchat.paths import Places
-from livchatd.access import Endpoints, portainer_socket
+from livchat.paths import Paths
+from livchatd.access import Portainers, SshEndpoints
 from livchatd.catalog.catalog import Catalog
+from livchatd.credentials.app_secrets import AppSecrets
 from livchatd.credentials.certificates import Certificates
-from livchatd.credentials.credentials import Credentials, provider_key
+from livchatd.credentials.credentials import Credentials
 from livchatd.doctor.doctor import Doctor
-from livchatd.doctor.local_checks import Health
-from livchatd.installation import find_home
+from livchatd.doctor.local_checks import LocalChecks
+from livchatd.installation import load_installation
 from livchatd.integrations.cloudflare import CloudflareDns
-from livchatd.integrations.dns_resolver import NameLookup, name_server
-from livchatd.integrations.portainer import PortainerApi
+from livchatd.integrations.dns_resolver import UdpDnsResolver, parse_name_server
 from livchatd.integrations.ssh.shells import SshShells
 from livchatd.jobs.engine import Engine
-from livchatd.jobs.retry import OUTAGE
-from livchatd.operations.add_server import Adding
-from livchatd.operations.exec import Commands
-from livchatd.operations.orchestrator import Orchestrator
-from livchatd.operations.secrets import Secrets
-from livchatd.planning.resolve import Choices
-from livchatd.providers.hetzner.provider import ENDPOINT, Hetzner
-from livchatd.providers.own import Own
-from livchatd.providers.registry import Accounts
-from livchatd.providers.sandbox import Sandbox
-from livchatd.providers.sandbox_launcher import runs, start_sandbox
+from livchatd.jobs.retry import DEFAULT_RETRY_SECONDS
+from livchatd.jobs.step import Workflow
+from livchatd.operations.apps import AppOperations
+from livchatd.operations.config import ConfigOperations
+from livchatd.operations.doctor import DoctorOperations
+from livchatd.operations.exec import ExecOperations, UserCommands
+from livchatd.operations.jobs import JobOperations
+from livchatd.operations.operations import Operations
+from livchatd.operations.providers import ProviderOperations
+from livchatd.operations.secrets import SecretOperations
+from livchatd.operations.servers import ServerOperations
+from livchatd.operations.system import SystemOperations
+from livchatd.operations.up import UpOperations
+from livchatd.planning.plan import Planner
+from livchatd.planning.resolve import UpResolver
+from livchatd.providers.registry import ProviderRegistry
 from livchatd.settings import read_settings
-from livchatd.steps.apps.http_probe import probe
-from livchatd.steps.deps import Tools
-from livchatd.steps.setup.base_stacks import portainer_password
-from livchatd.storage.audit_log import Audit
+from livchatd.steps.deps import AppDeps, ServerDeps
+from livchatd.steps.server_dns import ServerDns
+from livchatd.storage.audit_log import AuditLog
 from livchatd.storage.database import Database
 from livchatd.storage.inventory import Inventory
 from livchatd.storage.vault import Vault
+from livchatd.storage.vault_keys import provider_token
 from livchatd.workflows.registry import workflows
 
 log = logging.getLogger("livchatd")
 
-SANDBOX_SCALE = 0.1
-"""The sandbox's own default scale (DESIGN.md section 6)."""
-PATIENCE = 1.0
-"""Seconds that running steps have to notice that they are interrupted."""
-CLOSING = 0.4
-"""Seconds that connections to others have to close."""
+SANDBOX_TIME_SCALE = 0.1
+"""What real durations are multiplied by in the sandbox, if LIVCHAT_SANDBOX_TIME_SCALE is not set.
+
+It is the sandbox's own default: both processes read the same variable.
+"""
+STOP_SECONDS = 1.0
+"""Seconds that running steps have to stop when the daemon does."""
+CLOSE_SECONDS = 0.4
+"""Seconds that connections to remote systems have to close."""
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What the daemon is made of, in the order in which it is closed."""
+class Components:
+    """What the daemon is made of."""
 
     engine: Engine
+    workflows: Mapping[str, Workflow[Any, Any]]
     shells: SshShells
     portainers: Portainers
     credentials: Credentials
-    accounts: Accounts
+    registry: ProviderRegistry
     vault: Vault
-    orchestrator: Orchestrator
+    audit_log: AuditLog
+    operations: Operations
 
-    async def begin(self) -> None:
-        """Open the vault, then take up the jobs that had not ended."""
+    async def start(self) -> None:
+        """Open the vault, then resume the jobs that had not ended."""
         try:
             await self.vault.load()
-            await self.accounts.load()
+            await self.registry.load()
         except LivChatError as error:
-            # Jobs that need a secret say the same; the others go on.
+            # Jobs that need a secret fail with the same error; the others go on.
             log.error("%s", error)  # noqa: TRY400 - it is not a bug
         await self.engine.start()
-        self.orchestrator.audit.forget_old()
+        self.audit_log.delete_expired()
 
     async def stop(self) -> None:
-        """Stop the work, which goes on at the next start, then close every connection."""
+        """Stop the jobs, which are resumed at the next start, then close every connection."""
         self.shells.detach()
-        await self.engine.stop(PATIENCE)
-        self.orchestrator.audit.flush()
+        await self.engine.stop(STOP_SECONDS)
+        self.audit_log.flush()
         closing = [
-            asyncio.ensure_future(part.close())
-            for part in (self.portainers, self.shells, self.credentials, self.accounts)
+            asyncio.ensure_future(component.close())
+            for component in (self.portainers, self.shells, self.credentials, self.registry)
         ]
-        _, late = await asyncio.wait(closing, timeout=CLOSING)
+        _, late = await asyncio.wait(closing, timeout=CLOSE_SECONDS)
         for task in late:
             task.cancel()
 
 
-class Portainers:
-    """The Portainer of each server, made once."""
+@dataclass(frozen=True)
+class _Remote:
+    """How remote systems and secrets are reached: what steps and operations share."""
 
-    def __init__(self, shells: SshShells, vault: Vault, timeout: float) -> None:
-        self._shells = shells
-        self._vault = vault
-        self._timeout = timeout
-        self._made: dict[str, PortainerApi] = {}
-
-    def of(self, server: str) -> PortainerApi:
-        """The Portainer of a server; it connects when it is first asked."""
-        if server not in self._made:
-            way = PortainerWay(self._shells, self._vault, server)
-            self._made[server] = PortainerApi(way.connect, way.password, timeout=self._timeout)
-        return self._made[server]
-
-    async def close(self) -> None:
-        """Close all."""
-        for portainer in self._made.values():
-            await portainer.close()
+    vault: Vault
+    registry: ProviderRegistry
+    credentials: Credentials
+    endpoints: SshEndpoints
+    shells: SshShells
+    portainers: Portainers
 
 
-class PortainerWay:
-    """The way to one Portainer: its socket, and its password as the vault had it then."""
+def build(paths: Paths, database: Database) -> Components:
+    """Build the components. Nothing connects yet, and no library is imported that may be spared.
 
-    def __init__(self, shells: SshShells, vault: Vault, server: str) -> None:
-        self._shells = shells
-        self._vault = vault
-        self._server = server
-        self._password = SecretStr("")
-
-    async def connect(self) -> Path:
-        """A Unix socket that comes out at Portainer."""
-        self._password = await self._vault.require(portainer_password(self._server))
-        return await portainer_socket(self._shells, self._server)
-
-    def password(self) -> SecretStr:
-        """Its password, once connected."""
-        return self._password
-
-
-def assemble(here: Places, database: Database) -> Parts:
-    """Put the parts together. Nothing is connected, nothing heavy is imported."""
-    settings = read_settings(here.settings)
-    vault, inventory = Vault(here.vault, here.vault_key), Inventory(database)
-    catalog, home = Catalog.load(here.catalog), find_home(database, here.home)
-    timeout = settings.call_timeout
-    start, there = partial(start_sandbox, here.sandbox), partial(runs, here.sandbox)
-    accounts = Accounts(
-        {"sandbox": Sandbox(start, there, timeout=timeout), "own": Own()},
-        {"hetzner": partial(_hetzner, timeout)},
-        lambda name: vault.get(provider_key(name)),
-    )
-    credentials = Credentials(vault, accounts, partial(_dns, timeout), here.config)
-    certificates = Certificates(vault, credentials)
-    endpoints = Endpoints(inventory, vault, accounts)
-    shells = SshShells(endpoints.of, timeout=timeout)
-    portainers = Portainers(shells, vault, timeout)
-    tools = Tools(
-        providers=accounts, inventory=inventory, vault=vault, catalog=catalog, shells=shells,
-        dns=credentials.dns, portainer=portainers.of, probe=probe,
-        lookup=_lookup(), home=home, pace=min(1.0, _scale(1.0)),
+    Raises `InvalidRequest` for settings that cannot be used.
+    """
+    settings = read_settings(paths.settings)
+    inventory, catalog = Inventory(database), Catalog.load(paths.catalog)
+    installation = load_installation(database, paths.installation)
+    remote = _build_remote(paths, inventory, settings.call_timeout, settings.default_provider)
+    dns = ServerDns(remote.credentials.dns, installation)
+    server_deps = ServerDeps(
+        inventory=inventory, vault=remote.vault, providers=remote.registry, shells=remote.shells,
+        dns=dns, installation=installation,
     )  # fmt: skip
-    # The engine is made of the workflows, one of which asks it which servers are busy.
-    made = workflows(tools, lambda: engine.live_jobs())
+    app_deps = AppDeps(
+        inventory=inventory, vault=remote.vault, providers=remote.registry, shells=remote.shells,
+        catalog=catalog, portainers=remote.portainers.on, dns=dns, resolver=_dns_resolver(),
+    )  # fmt: skip
+    # One of the workflows asks the engine, which is made of them, for the servers that are busy.
+    all_workflows = workflows(server_deps, app_deps, lambda: engine.active_jobs())
     engine = Engine(
-        database, made, redact=vault.redact, version=__version__,
-        backoff=settings.patience / OUTAGE,
+        database, all_workflows, redact=remote.vault.redact, version=__version__,
+        tempo=settings.patience / DEFAULT_RETRY_SECONDS,
+        poll_pace=min(1.0, _time_scale(1.0)),
+        duration_scales={"sandbox": _time_scale(SANDBOX_TIME_SCALE)},
     )  # fmt: skip
-    by_name = {workflow.name: workflow for workflow in made}
-    choices = Choices(
-        inventory,
-        catalog,
-        accounts,
-        credentials,
-        certificates,
+    by_name = {workflow.name: workflow for workflow in all_workflows}
+    certificates = Certificates(remote.vault, remote.credentials)
+    app_secrets, audit_log = AppSecrets(remote.vault), AuditLog(database)
+    planner = Planner(by_name, engine.durations)
+    servers = ServerOperations(
+        engine, inventory, remote.vault, remote.registry, remote.credentials, certificates,
+        remote.endpoints, planner,
+    )  # fmt: skip
+    resolver = UpResolver(
+        inventory, catalog, remote.registry, remote.credentials, certificates, app_secrets,
         settings,
-        sandbox_pace=_scale(SANDBOX_SCALE),
-    )
-    orchestrator = Orchestrator(
-        engine=engine, workflows=by_name, inventory=inventory, catalog=catalog, choices=choices,
-        credentials=credentials, certificates=certificates, secrets=Secrets(vault),
-        commands=Commands(shells, vault.redact),
-        adding=Adding(vault), endpoints=endpoints,
-        audit=Audit(database),
-        doctor=Doctor(
-            home, inventory, accounts, credentials, engine, database,
-            Health(here, database, vault),
-        ),
     )  # fmt: skip
-    return Parts(engine, shells, portainers, credentials, accounts, vault, orchestrator)
+    doctor = Doctor(
+        installation, inventory, remote.registry, remote.credentials, engine, database,
+        LocalChecks(paths, database, remote.vault),
+    )  # fmt: skip
+    operations = Operations(
+        servers=servers,
+        apps=AppOperations(engine, inventory, catalog, app_secrets, servers),
+        up=UpOperations(engine, inventory, app_secrets, resolver, planner, servers),
+        exec=ExecOperations(servers, engine, UserCommands(remote.shells, remote.vault.redact)),
+        jobs=JobOperations(engine),
+        doctor=DoctorOperations(doctor, engine),
+        providers=ProviderOperations(remote.registry),
+        secrets=SecretOperations(remote.vault),
+        config=ConfigOperations(remote.vault, remote.registry, remote.credentials, paths.config),
+        system=SystemOperations(engine),
+        audit_log=audit_log,
+    )
+    return Components(
+        engine, by_name, remote.shells, remote.portainers, remote.credentials, remote.registry,
+        remote.vault, audit_log, operations,
+    )  # fmt: skip
 
 
-def _hetzner(timeout: float, token: SecretStr) -> Hetzner:
-    """Hetzner with this token, where HCLOUD_ENDPOINT says, as for Hetzner's own command line."""
-    endpoint = os.environ.get("HCLOUD_ENDPOINT")
-    where = endpoint.rstrip("/") if endpoint else ENDPOINT
-    return Hetzner(token, where, timeout=timeout)
+def _build_remote(
+    paths: Paths, inventory: Inventory, timeout: float, default_provider: str | None
+) -> _Remote:
+    vault = Vault(paths.vault, paths.vault_key)
+
+    async def token(provider: str) -> SecretStr | None:
+        return await vault.get(provider_token(provider))
+
+    registry = ProviderRegistry(
+        token, folder=paths.state, timeout=timeout, default=default_provider
+    )
+    credentials = Credentials(vault, registry, partial(_cloudflare, timeout))
+    endpoints = SshEndpoints(inventory, vault, registry)
+    shells = SshShells(endpoints.endpoint, timeout=timeout)
+    portainers = Portainers(shells, vault, timeout)
+    return _Remote(vault, registry, credentials, endpoints, shells, portainers)
 
 
-def _dns(
+def _cloudflare(
     timeout: float,
     base_url: str | None,
     api_token: SecretStr | None,
     email: str | None = None,
     api_key: SecretStr | None = None,
 ) -> CloudflareDns:
-    """Cloudflare with these credentials, where CLOUDFLARE_BASE_URL says if nobody else does."""
-    where = base_url or os.environ.get("CLOUDFLARE_BASE_URL") or None
-    return CloudflareDns(where, api_token, email, api_key, timeout=timeout)
+    """Return Cloudflare with these credentials, by default at CLOUDFLARE_BASE_URL if it is set."""
+    url = base_url or os.environ.get("CLOUDFLARE_BASE_URL") or None
+    return CloudflareDns(url, api_token, email, api_key, timeout=timeout)
 
 
-def _lookup() -> NameLookup:
-    """Asks the name servers of LIVCHAT_NAMESERVERS, where a network has its own, or a zone's."""
-    told = os.environ.get("LIVCHAT_NAMESERVERS", "")
-    return NameLookup([name_server(one) for one in told.split(",") if one.strip()])
+def _dns_resolver() -> UdpDnsResolver:
+    """Return a resolver that asks LIVCHAT_NAMESERVERS, if it is set, in place of a zone's own."""
+    addresses = os.environ.get("LIVCHAT_NAMESERVERS", "").split(",")
+    return UdpDnsResolver([parse_name_server(one) for one in addresses if one.strip()])
 
 
-def _scale(default: float) -> float:
-    """What the sandbox's durations are multiplied by; polling pauses follow them."""
+def _time_scale(default: float) -> float:
+    """Return what the sandbox's durations and the steps' pauses are multiplied by."""
     try:
         return max(0.0, float(os.environ["LIVCHAT_SANDBOX_TIME_SCALE"]))
     except (KeyError, ValueError):

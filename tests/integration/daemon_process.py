@@ -16,7 +16,7 @@ from pathlib import Path
 from time import monotonic, sleep  # noqa: TID251 - processes are waited for, in bounded loops
 from typing import Any
 
-from livchat.client import Client
+from livchat.client.client import Client
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from time import monotonic, sleep  # noqa: TID251 - a test waits for a machine to boot
 from typing import Any
 
-from livchatd.integrations.ssh.asyncssh_import import asyncssh
+from livchat.asyncssh_guard import asyncssh
 from tests.contract.sandbox_process import SandboxProcess
 
 BOOT_SECONDS = 30

@@ -13,7 +13,7 @@ from hcloud.locations import Location
 from hcloud.server_types import ServerType
 from hcloud.servers import BoundServer
 
-from livchatd.integrations.ssh.asyncssh_import import asyncssh
+from livchat.asyncssh_guard import asyncssh
 from tests.integration.daemon_process import DaemonProcess
 
 ANOTHER = "0000beef"

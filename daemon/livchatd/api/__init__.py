@@ -1,1 +1,1 @@
-"""HTTP: routes in, orchestrator call, HTTP out."""
+"""The HTTP API: each route reads a request, calls one operation and writes the response."""

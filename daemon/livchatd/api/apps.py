@@ -1,35 +1,43 @@
-"""Apps over HTTP: the catalog, and what runs on a server."""
+"""Apps over HTTP: the catalog, and the apps on a server."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
 from livchat.wire.apps import DeployApp
-from livchatd.api.http.messages import ORCHESTRATOR, part, query, read, reply
+from livchatd.api.http.messages import (
+    OPERATIONS,
+    accepted,
+    path_param,
+    read_body,
+    read_query,
+    reply,
+)
 from livchatd.api.http.queries import DeleteAppQuery
-from livchatd.api.middleware.audit import concerning
-from livchatd.api.middleware.idempotency import accepted, asked
+from livchatd.api.middleware.auth import caller_of, set_audit_target
 
 
 async def catalog(request: web.Request) -> web.Response:
-    return reply(await request.app[ORCHESTRATOR].apps())
+    return reply(await request.app[OPERATIONS].apps.list())
 
 
 async def show(request: web.Request) -> web.Response:
-    return reply(await request.app[ORCHESTRATOR].app(part(request, "app_name")))
+    return reply(await request.app[OPERATIONS].apps.show(path_param(request, "app_name")))
 
 
 async def installed(request: web.Request) -> web.Response:
-    return reply(request.app[ORCHESTRATOR].installed(part(request, "name")))
+    return reply(request.app[OPERATIONS].apps.installed(path_param(request, "name")))
 
 
 async def deploy(request: web.Request) -> web.Response:
-    name, order = part(request, "name"), await read(request, DeployApp)
-    concerning(request, name, order.app_name)
-    return accepted(await request.app[ORCHESTRATOR].deploy_app(name, order, await asked(request)))
+    server, body = path_param(request, "name"), await read_body(request, DeployApp)
+    set_audit_target(request, server, body.app_name)
+    operations = request.app[OPERATIONS].apps
+    return accepted(await operations.deploy(server, body, caller_of(request)))
 
 
 async def delete(request: web.Request) -> web.Response:
-    name, app = part(request, "name"), part(request, "app_name")
-    purge, ask = query(request, DeleteAppQuery).purge, await asked(request)
-    return accepted(await request.app[ORCHESTRATOR].delete_app(name, app, ask, purge=purge))
+    server, app = path_param(request, "name"), path_param(request, "app_name")
+    purge = read_query(request, DeleteAppQuery).purge
+    operations = request.app[OPERATIONS].apps
+    return accepted(await operations.delete(server, app, caller_of(request), purge=purge))

@@ -1,4 +1,4 @@
-"""The documents of the API: OpenAPI as JSON, and the same as one page that needs no network."""
+"""The documentation of the API: OpenAPI as JSON, and as one page that loads nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiohttp import web
 
 from livchat import __version__
 from livchatd.api.http.messages import reply
-from livchatd.api.http.openapi import Described, document
+from livchatd.api.http.openapi import DescribedRoute, document
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;
@@ -28,19 +28,19 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame
 
 
 class Document:
-    """Both forms, made when first asked for."""
+    """The documentation in both forms, each made at its first use."""
 
-    def __init__(self, routes: Iterable[Described]) -> None:
+    def __init__(self, routes: Iterable[DescribedRoute]) -> None:
         self._routes = tuple(routes)
 
     @cached_property
     def text(self) -> str:
-        """OpenAPI 3.1 as JSON."""
+        """The OpenAPI 3.1 document as JSON."""
         return json.dumps(self._object, ensure_ascii=False, separators=(",", ":"))
 
     @cached_property
     def html(self) -> str:
-        """The page."""
+        """The document as a page of HTML."""
         return _page(self._object)
 
     @cached_property
@@ -95,15 +95,15 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
         name = escape(parameter["name"])
         parts.append(f"<li><code>{name}</code> ({parameter['in']}{needed}) {about}</li>")
     body = operation.get("requestBody")
-    asked = f"<p>Body: {_content(body['content'])}</p>" if body else ""
-    answers = "".join(
-        f"<li>{status}: {escape(answer['description'])} {_content(answer['content'])}</li>"
-        for status, answer in operation["responses"].items()
+    request = f"<p>Body: {_content(body['content'])}</p>" if body else ""
+    responses = "".join(
+        f"<li>{status}: {escape(response['description'])} {_content(response['content'])}</li>"
+        for status, response in operation["responses"].items()
     )
     return (
         f'<details><summary><b class="m">{method}</b><code>{escape(path)}</code>'
         f"<span>{escape(operation['summary'])}</span></summary>"
-        f"<ul>{''.join(parts)}</ul>{asked}<ul>{answers}</ul></details>"
+        f"<ul>{''.join(parts)}</ul>{request}<ul>{responses}</ul></details>"
     )
 
 

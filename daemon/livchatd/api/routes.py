@@ -1,11 +1,10 @@
-"""The whole API on one page: the source of the router, of OpenAPI and of who may ask."""
+"""The table of routes, from which the router, the OpenAPI document and the access are made."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -33,30 +32,65 @@ from livchat.wire.servers import (
 )
 from livchat.wire.system import Health, Root
 from livchat.wire.up import Plan, Up
-from livchatd.api import apps, docs, doctor, jobs, providers, secrets, servers, streams, system
+from livchatd.api import (
+    apps,
+    config,
+    docs,
+    doctor,
+    jobs,
+    providers,
+    secrets,
+    servers,
+    streams,
+    system,
+    up,
+)
 from livchatd.api.docs import DOCUMENT, Document
 from livchatd.api.http import queries
-from livchatd.api.http.messages import BODY_LIMIT, ORCHESTRATOR, Handler, mark
-from livchatd.api.middleware.audit import audited
-from livchatd.api.middleware.auth import LOOPBACK_NAMES, Access, Guard
-from livchatd.api.middleware.errors import GUARD, READY, errors
-from livchatd.api.middleware.idempotency import Once
-from livchatd.api.streams import WATCHERS, Watchers
-from livchatd.api.system import STARTED
-from livchatd.operations.orchestrator import Orchestrator
+from livchatd.api.http.messages import (
+    MAX_BODY_BYTES,
+    OPERATIONS,
+    Handler,
+    add_version_headers,
+    errors,
+)
+from livchatd.api.middleware.auth import (
+    LOOPBACK_NAMES,
+    RESUMED,
+    Access,
+    Authenticator,
+    audited,
+)
+from livchatd.api.middleware.idempotency import Idempotency
+from livchatd.api.streams import OPEN_REQUESTS, OpenRequests
+from livchatd.jobs.idempotency import StoredResponses
+from livchatd.operations.operations import Operations
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
 HTML = "text/html"
 OWNER, OPEN = Access.OWNER, Access.OPEN
 
+_PUBLISHED_IDS = {
+    "config_init": "system_init",
+    "config_configure_provider": "system_configure_provider",
+    "config_configure_cloudflare": "system_configure_cloudflare",
+    "config_configure_certificates": "system_configure_certificates",
+    "doctor_diagnose": "doctor_look",
+    "doctor_repair": "doctor_mend",
+    "streams_job_events": "streams_of_job",
+    "streams_all_events": "streams_of_all",
+    "up_up": "servers_up",
+}
+"""Ids of routes whose handlers were renamed: the audit log and generated clients have them."""
+
 
 @dataclass(frozen=True)
 class Route:
-    """One method of one path: what it takes, what it gives and who may ask for it.
+    """One method of one path: what it takes, what it returns and who may use it.
 
-    `answer` is the model of the answer, or of each event of a stream; `plan` that of the answer
-    (200) to `?plan=true`.
+    `response` is the model of the response, or of each event of a stream; `plan` that of the
+    response (200) to `?plan=true`.
     """
 
     method: str
@@ -64,7 +98,7 @@ class Route:
     handler: Handler
     access: Access
     summary: str
-    answer: type[BaseModel] | None
+    response: type[BaseModel] | None
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     status: int = 200
@@ -83,18 +117,19 @@ class Route:
 
     @property
     def name(self) -> str:
-        """The name of its operation: the handler's module and function."""
-        return f"{self.handler.__module__.rpartition('.')[2]}_{self.handler.__qualname__}"
+        """Its id in the OpenAPI document and the audit log: its handler's module and function."""
+        own = f"{self.handler.__module__.rpartition('.')[2]}_{self.handler.__qualname__}"
+        return _PUBLISHED_IDS.get(own, own)
 
 
 def _get(
     path: str,
     handler: Handler,
     summary: str,
-    answer: type[BaseModel],
+    response: type[BaseModel],
     query: type[BaseModel] | None = None,
 ) -> Route:
-    return Route("GET", path, handler, OWNER, summary, answer, query=query)
+    return Route("GET", path, handler, OWNER, summary, response, query=query)
 
 
 def _stream(path: str, handler: Handler, summary: str) -> Route:
@@ -111,7 +146,7 @@ def _job(
     body: type[BaseModel] | None = None,
     query: type[BaseModel] | None = None,
 ) -> Route:
-    """A route that starts a job, or tells what it would do where its query asks for a plan."""
+    """Return a route that starts a job, or returns a plan if its query asks for one."""
     plan = Plan if query is queries.PlanQuery else None
     return Route(
         method, path, handler, OWNER, summary, Accepted, body, query, status=202, plan=plan
@@ -123,17 +158,17 @@ ROUTES = (
     _get("/health", system.health, "How the daemon is", Health),
     Route("GET", "/openapi.json", docs.openapi, OPEN, "This API as OpenAPI 3.1", None),
     Route("GET", "/docs", docs.page, OPEN, "This API as a page to read", None, media=HTML),
-    Route("POST", "/api/init", system.init, OWNER, "Make the folders and the vault", Done, Init),
+    Route("POST", "/api/init", config.init, OWNER, "Make the folders and the vault", Done, Init),
     Route(
-        "POST", "/api/config/provider", system.configure_provider, OWNER,
+        "POST", "/api/config/provider", config.configure_provider, OWNER,
         "Try and keep a provider's token", Done, ConfigureProvider,
     ),
     Route(
-        "POST", "/api/config/cloudflare", system.configure_cloudflare, OWNER,
+        "POST", "/api/config/cloudflare", config.configure_cloudflare, OWNER,
         "Try and keep Cloudflare's credentials", Done, ConfigureCloudflare,
     ),
     Route(
-        "POST", "/api/config/certificates", system.configure_certificates, OWNER,
+        "POST", "/api/config/certificates", config.configure_certificates, OWNER,
         "Try and keep the certificate token of a zone", Done, ConfigureCertificates,
     ),
     _get("/api/jobs", jobs.index, "Jobs, newest first", JobList, queries.JobsQuery),
@@ -148,12 +183,12 @@ ROUTES = (
     ),
     _get("/api/jobs/{job_id}/logs", jobs.logs, "A job's log", JobLogs, queries.LogsQuery),
     _get("/api/jobs/{job_id}/wait", streams.wait, "A job, once it ends", Job, queries.WaitQuery),
-    _stream("/api/jobs/{job_id}/events", streams.of_job, "A job's events, live"),
+    _stream("/api/jobs/{job_id}/events", streams.job_events, "A job's events, live"),
     _job("POST", "/api/jobs/{job_id}/retry", jobs.retry, "Go on where a job failed"),
-    _stream("/api/events", streams.of_all, "All events, live"),
-    _job("POST", "/api/up", servers.up, "From nothing to running apps", Up, queries.PlanQuery),
-    _get("/api/doctor", doctor.look, "What is not as it should be", Diagnosis),
-    _job("POST", "/api/doctor", doctor.mend, "Mend what the doctor found", MendFindings),
+    _stream("/api/events", streams.all_events, "All events, live"),
+    _job("POST", "/api/up", up.up, "From nothing to running apps", Up, queries.PlanQuery),
+    _get("/api/doctor", doctor.diagnose, "What is not as it should be", Diagnosis),
+    _job("POST", "/api/doctor", doctor.repair, "Mend what the doctor found", MendFindings),
     _get("/api/servers", servers.index, "Servers, by name", ServerList),
     _job(
         "POST", "/api/servers", servers.create, "Create a server", CreateServer, queries.PlanQuery
@@ -197,32 +232,40 @@ ROUTES = (
 
 
 def application(
-    orchestrator: Orchestrator,
+    operations: Operations,
+    responses: StoredResponses,
     *,
     token: Callable[[], str | None] = lambda: None,
     hosts: frozenset[str] = LOOPBACK_NAMES,
 ) -> web.Application:
-    """The daemon's HTTP application. `token` and `hosts` are for TCP; set `READY` to begin."""
-    app = web.Application(middlewares=[errors], client_max_size=BODY_LIMIT)
-    app[ORCHESTRATOR] = orchestrator
-    app[GUARD] = Guard(token, hosts, frozenset(r.path for r in ROUTES if r.open))
-    app[READY] = asyncio.Event()
-    app[WATCHERS] = watchers = Watchers()
-    app[STARTED] = monotonic()
+    """Return the daemon's HTTP application.
+
+    `responses` are the first responses to idempotency keys; `token` and `hosts` are for TCP. Most
+    requests wait until `app[RESUMED]` is set.
+    """
+    open_paths = frozenset(route.path for route in ROUTES if route.open)
+    authenticator = Authenticator(token, hosts, open_paths)
+    app = web.Application(
+        middlewares=[errors, authenticator.middleware], client_max_size=MAX_BODY_BYTES
+    )
+    app[OPERATIONS] = operations
+    app[RESUMED] = asyncio.Event()
+    app[OPEN_REQUESTS] = open_requests = OpenRequests()
     app[DOCUMENT] = Document(ROUTES)
-    app.on_response_prepare.append(mark)
-    app.on_shutdown.append(watchers.close)
-    once = Once()
+    app.on_response_prepare.append(add_version_headers)
+    app.on_shutdown.append(open_requests.close)
+    idempotency = Idempotency(responses)
     for route in ROUTES:
-        _add(app, route, once)
+        _add(app, route, idempotency)
     return app
 
 
-def _add(app: web.Application, route: Route, once: Once) -> None:
+def _add(app: web.Application, route: Route, idempotency: Idempotency) -> None:
     handler = route.handler
     if route.mutates:
-        handler = audited(route.name, once.guarding(handler, starts_job=route.status == 202))
-    # A key has slashes of its own, which need not be quoted.
+        once = idempotency.wrap(handler, starts_job=route.status == 202)
+        handler = audited(route.name, once)
+    # The key of a secret has slashes, which need not be quoted.
     path = route.path.replace("{key}", "{key:.+}")
     if route.method == "GET" and route.media != EVENTS:
         app.router.add_get(path, handler)

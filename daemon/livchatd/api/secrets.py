@@ -1,39 +1,38 @@
-"""Secrets over HTTP: keys for all who may call, values for who asks to see them, written down."""
+"""Secrets over HTTP: their keys, and their values if a request reveals them."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
 from livchat.wire.secrets import PutSecret
-from livchatd.api.http.messages import ORCHESTRATOR, part, query, read, reply
+from livchatd.api.http.messages import OPERATIONS, path_param, read_body, read_query, reply
 from livchatd.api.http.queries import SecretsQuery
-from livchatd.api.middleware.audit import entry
-from livchatd.api.middleware.auth import caller
+from livchatd.api.middleware.auth import audit_entry, caller_name
 
 
 async def index(request: web.Request) -> web.Response:
     reveal = await _reveals(request)
-    return reply(await request.app[ORCHESTRATOR].secrets.all(reveal=reveal))
+    return reply(await request.app[OPERATIONS].secrets.list(reveal=reveal))
 
 
 async def show(request: web.Request) -> web.Response:
-    key, reveal = part(request, "key"), await _reveals(request)
-    return reply(await request.app[ORCHESTRATOR].secrets.one(key, reveal=reveal))
+    key, reveal = path_param(request, "key"), await _reveals(request)
+    return reply(await request.app[OPERATIONS].secrets.show(key, reveal=reveal))
 
 
 async def put(request: web.Request) -> web.Response:
-    key, want = part(request, "key"), await read(request, PutSecret)
-    return reply(await request.app[ORCHESTRATOR].secrets.put(key, want))
+    key, body = path_param(request, "key"), await read_body(request, PutSecret)
+    return reply(await request.app[OPERATIONS].secrets.put(key, body))
 
 
 async def delete(request: web.Request) -> web.Response:
-    return reply(await request.app[ORCHESTRATOR].secrets.delete(part(request, "key")))
+    return reply(await request.app[OPERATIONS].secrets.delete(path_param(request, "key")))
 
 
 async def _reveals(request: web.Request) -> bool:
-    """Whether values are asked for: that is on disk before any of them is told."""
-    if not query(request, SecretsQuery).reveal:
+    """Return whether a request reveals values; then the audit log has it on disk before."""
+    if not read_query(request, SecretsQuery).reveal:
         return False
-    asked = entry(request, "secrets_reveal", 200, caller(request))
-    await request.app[ORCHESTRATOR].audit.keep(asked)
+    entry = audit_entry(request, "secrets_reveal", 200, caller_name(request))
+    await request.app[OPERATIONS].audit_log.record(entry)
     return True

@@ -1,57 +1,54 @@
-"""Servers over HTTP. What takes time answers 202 with a job; the rest answers at once."""
+"""Servers over HTTP: what takes time is accepted as a job, the rest is answered at once."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
 from livchat.wire.servers import CreateServer, ExecCommand, SetupServer
-from livchat.wire.up import Up
-from livchatd.api.http.messages import ORCHESTRATOR, part, query, read, reply
+from livchatd.api.http.messages import (
+    OPERATIONS,
+    accepted,
+    path_param,
+    read_body,
+    read_query,
+    reply,
+)
 from livchatd.api.http.queries import PlanQuery
-from livchatd.api.middleware.audit import concerning
-from livchatd.api.middleware.idempotency import accepted, asked
+from livchatd.api.middleware.auth import caller_of, set_audit_target
 
 
 async def create(request: web.Request) -> web.Response:
-    only_plan = query(request, PlanQuery).plan
-    order = await read(request, CreateServer)
-    concerning(request, order.name)
-    if only_plan:
-        return reply(await request.app[ORCHESTRATOR].plan_server(order))
-    return accepted(await request.app[ORCHESTRATOR].create_server(order, await asked(request)))
+    plan_only = read_query(request, PlanQuery).plan
+    body = await read_body(request, CreateServer)
+    set_audit_target(request, body.name)
+    operations = request.app[OPERATIONS].servers
+    if plan_only:
+        return reply(await operations.plan(body))
+    return accepted(await operations.create(body, caller_of(request)))
 
 
 async def index(request: web.Request) -> web.Response:
-    return reply(request.app[ORCHESTRATOR].servers())
+    return reply(request.app[OPERATIONS].servers.list())
 
 
 async def show(request: web.Request) -> web.Response:
-    return reply(request.app[ORCHESTRATOR].server(part(request, "name")))
+    return reply(request.app[OPERATIONS].servers.show(path_param(request, "name")))
 
 
 async def delete(request: web.Request) -> web.Response:
-    name = part(request, "name")
-    return accepted(await request.app[ORCHESTRATOR].delete_server(name, await asked(request)))
+    name = path_param(request, "name")
+    return accepted(await request.app[OPERATIONS].servers.delete(name, caller_of(request)))
 
 
 async def setup(request: web.Request) -> web.Response:
-    name, order = part(request, "name"), await read(request, SetupServer)
-    return accepted(await request.app[ORCHESTRATOR].setup_server(name, order, await asked(request)))
+    name, body = path_param(request, "name"), await read_body(request, SetupServer)
+    return accepted(await request.app[OPERATIONS].servers.setup(name, body, caller_of(request)))
 
 
 async def execute(request: web.Request) -> web.Response:
-    name, want = part(request, "name"), await read(request, ExecCommand)
-    return reply(await request.app[ORCHESTRATOR].execute(name, want))
+    name, body = path_param(request, "name"), await read_body(request, ExecCommand)
+    return reply(await request.app[OPERATIONS].exec.run(name, body))
 
 
 async def ssh(request: web.Request) -> web.Response:
-    return reply(await request.app[ORCHESTRATOR].ssh_access(part(request, "name")))
-
-
-async def up(request: web.Request) -> web.Response:
-    only_plan = query(request, PlanQuery).plan
-    order = await read(request, Up)
-    concerning(request, order.server)
-    if only_plan:
-        return reply(await request.app[ORCHESTRATOR].plan(order))
-    return accepted(await request.app[ORCHESTRATOR].up(order, await asked(request)))
+    return reply(await request.app[OPERATIONS].servers.ssh_access(path_param(request, "name")))

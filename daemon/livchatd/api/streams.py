@@ -1,50 +1,64 @@
-"""Events over HTTP: one generator, two encodings, writes that never wait for a slow reader."""
+"""Events over HTTP: one generator, two encodings, and no write that waits long for a reader."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing, suppress
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import web
 
-from livchatd.api.http.messages import ORCHESTRATOR, part, query, reply
+from livchatd.api.http.messages import OPERATIONS, path_param, read_query, reply
 from livchatd.api.http.queries import EventsQuery, WaitQuery
-from livchatd.jobs.event_feed import Event
 
-WRITE_LIMIT = 10.0
-"""Seconds after which a reader that takes nothing is cut off; it resumes by its cursor."""
-UNTIMED = 32 * 1024
+WRITE_SECONDS = 10.0
+"""Seconds that a write may wait: a reader that takes nothing is aborted, and may resume later."""
+UNTIMED_BYTES = 32 * 1024
 """Bytes in a connection's buffer up to which a write does not wait; aiohttp's limit is 64 KiB."""
-OPENING = 0.02
-"""Seconds for which a stream that is refused may take to say so, before its headers are sent."""
+REFUSAL_SECONDS = 0.02
+"""Seconds that a stream may take to be refused, before its headers are sent."""
 
 NDJSON = "application/x-ndjson"
 
 
-class Watchers:
-    """The requests that are open for long; the daemon ends them when it stops."""
+class EncodedEvent(Protocol):
+    """An event as it is sent, in both encodings."""
+
+    @property
+    def sse(self) -> bytes:
+        """Its frame in text/event-stream."""
+
+    @property
+    def ndjson(self) -> bytes:
+        """Its line in application/x-ndjson."""
+
+
+Batch = Sequence[EncodedEvent]
+
+
+class OpenRequests:
+    """The requests that stay open; the daemon cancels them when it stops."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
 
     def add(self) -> None:
-        """The current request is one."""
+        """Add the current request."""
         task = asyncio.current_task()
         if task is not None:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     def remove(self) -> None:
-        """The current request is one no more."""
+        """Remove the current request."""
         task = asyncio.current_task()
         if task is not None:
             self._tasks.discard(task)
 
-    def dismissed(self) -> bool:
-        """Whether the current request was cancelled because the daemon stops; it may go on then."""
+    def cancelled_by_shutdown(self) -> bool:
+        """Return whether `close` cancelled the current request, which may then finish."""
         task = asyncio.current_task()
         if not self._closing or task is None:
             return False
@@ -52,69 +66,72 @@ class Watchers:
         return True
 
     async def close(self, _: web.Application) -> None:
-        """End all, at once."""
+        """Cancel all of them."""
         self._closing = True
         for task in list(self._tasks):
             task.cancel()
 
 
-WATCHERS = web.AppKey("watchers", Watchers)
+OPEN_REQUESTS = web.AppKey("open_requests", OpenRequests)
 
 
-async def of_job(request: web.Request) -> web.StreamResponse:
-    return await _stream(request, part(request, "job_id"))
+async def job_events(request: web.Request) -> web.StreamResponse:
+    return await _stream(request, path_param(request, "job_id"))
 
 
-async def of_all(request: web.Request) -> web.StreamResponse:
+async def all_events(request: web.Request) -> web.StreamResponse:
     return await _stream(request, None)
 
 
 async def wait(request: web.Request) -> web.StreamResponse:
-    engine, job_id = request.app[ORCHESTRATOR].engine, part(request, "job_id")
-    watchers = request.app[WATCHERS]
-    watchers.add()
+    jobs, job_id = request.app[OPERATIONS].jobs, path_param(request, "job_id")
+    open_requests = request.app[OPEN_REQUESTS]
+    open_requests.add()
     try:
-        return reply(await engine.wait(job_id, query(request, WaitQuery).timeout))
+        return reply(await jobs.wait(job_id, read_query(request, WaitQuery).timeout))
     except asyncio.CancelledError:
-        if not watchers.dismissed():
+        if not open_requests.cancelled_by_shutdown():
             raise
-        return reply(engine.job(job_id))
+        return reply(jobs.show(job_id))
     finally:
-        watchers.remove()
+        open_requests.remove()
 
 
 async def _stream(request: web.Request, job_id: str | None) -> web.StreamResponse:
-    after = query(request, EventsQuery).after or request.headers.get("Last-Event-ID")
-    lines = NDJSON in request.headers.get("Accept", "")
-    events = request.app[ORCHESTRATOR].engine.follow(job_id, after or None)
-    watchers = request.app[WATCHERS]
-    watchers.add()
-    kind = NDJSON if lines else "text/event-stream"
-    response = web.StreamResponse(headers={"Content-Type": kind, "Cache-Control": "no-store"})
+    after = read_query(request, EventsQuery).after or request.headers.get("Last-Event-ID")
+    as_lines = NDJSON in request.headers.get("Accept", "")
+    events = request.app[OPERATIONS].jobs.follow(job_id, after or None)
+    open_requests = request.app[OPEN_REQUESTS]
+    open_requests.add()
+    media = NDJSON if as_lines else "text/event-stream"
+    response = web.StreamResponse(headers={"Content-Type": media, "Cache-Control": "no-store"})
     try:
-        async with aclosing(_opened(events)) as batches:
+        async with aclosing(_accepted(events)) as batches:
             await anext(batches)
             await response.prepare(request)
             async for batch in batches:
-                await _write(request, response, _frames(batch, lines=lines))
+                await _write(request, response, _frames(batch, as_lines=as_lines))
     except asyncio.CancelledError:
-        if not watchers.dismissed():
+        if not open_requests.cancelled_by_shutdown():
             raise
     except ConnectionError:
         return response
     finally:
-        watchers.remove()
+        open_requests.remove()
     if response.prepared:
         with suppress(ConnectionError):
             await response.write_eof()
     return response
 
 
-async def _opened(events: AsyncIterator[list[Event]]) -> AsyncGenerator[list[Event], None]:
-    """The batches, after an empty one which says that the stream is real: headers may go out."""
+async def _accepted(events: AsyncIterator[Batch]) -> AsyncGenerator[Batch, None]:
+    """Yield an empty batch once the stream is not refused, so that headers may be sent; then all.
+
+    Raises what `events` raises before its first batch, if that comes within `REFUSAL_SECONDS`.
+    """
     first = asyncio.ensure_future(_next(events))
     try:
-        await asyncio.wait({first}, timeout=OPENING)
+        await asyncio.wait({first}, timeout=REFUSAL_SECONDS)
         if first.done():
             await first
         yield []
@@ -126,25 +143,25 @@ async def _opened(events: AsyncIterator[list[Event]]) -> AsyncGenerator[list[Eve
         first.cancel()
 
 
-async def _next(events: AsyncIterator[list[Event]]) -> list[Event] | None:
+async def _next(events: AsyncIterator[Batch]) -> Batch | None:
     return await anext(events, None)
 
 
-def _frames(batch: Iterable[Event], *, lines: bool) -> bytes:
-    """The frames of a batch; the heartbeat of an empty one."""
-    if lines:
+def _frames(batch: Iterable[EncodedEvent], *, as_lines: bool) -> bytes:
+    """Return the frames of a batch; for an empty one a heartbeat."""
+    if as_lines:
         return b"".join([event.ndjson for event in batch]) or b"\n"
     return b"".join([event.sse for event in batch]) or b": still here\n\n"
 
 
 async def _write(request: web.Request, response: web.StreamResponse, frames: bytes) -> None:
     transport = request.transport
-    if transport is not None and transport.get_write_buffer_size() + len(frames) < UNTIMED:
-        # It fits into the buffer, so it does not wait: no timer for each watcher of each event.
+    if transport is not None and transport.get_write_buffer_size() + len(frames) < UNTIMED_BYTES:
+        # It fits into the buffer and does not wait: a timer for each event would cost much.
         await response.write(frames)
         return
     try:
-        async with asyncio.timeout(WRITE_LIMIT):
+        async with asyncio.timeout(WRITE_SECONDS):
             await response.write(frames)
     except TimeoutError:
         if request.transport is not None:

@@ -1,7 +1,8 @@
-"""The catalog: the app definitions that come with LivChat, and the user's own beside them."""
+"""The catalog: the app definitions that come with LivChat, and the user's own."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -10,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from livchat.errors import Invalid, NotFound
+from livchat.errors import InvalidRequest, NotFound
 from livchat.wire.apps import CatalogApp
 from livchat.wire.base import parse
 from livchatd.catalog.lint import lint
@@ -21,7 +22,7 @@ log = logging.getLogger("livchatd")
 
 @dataclass(frozen=True)
 class App:
-    """An app definition: what `x-livchat` says, and its Compose file without extensions.
+    """An app definition: its `x-livchat` as a model, and its Compose file without extensions.
 
     `files` holds the texts of `spec.files` by name.
     """
@@ -47,7 +48,7 @@ class App:
 
     @property
     def category(self) -> Category:
-        """Where it stands in the catalog."""
+        """The category under which the catalog lists it."""
         return self.spec.category
 
     @property
@@ -63,32 +64,39 @@ class App:
 
 
 class Catalog:
-    """All app definitions of a folder, and of the user's `own`, which may replace them.
+    """All app definitions of a folder, and those in the folder `own`, which may replace them.
 
-    The first question reads them all, some 50 ms of CPU: ask it in a thread
-    (`await asyncio.to_thread(catalog.apps)`).
+    The first call of a method reads all files, which takes some 50 ms of CPU: await `read` before.
     """
 
     def __init__(self, folder: Path, own: Path | None = None) -> None:
         self._folder = folder
         self._own = own
-        self._broken: dict[str, Invalid] = {}
+        self._broken: dict[str, InvalidRequest] = {}
 
     @classmethod
     def load(cls, own: Path | None = None) -> Catalog:
-        """The catalog that comes with LivChat, with what is in `own`. Reads nothing yet."""
+        """Return the catalog that comes with LivChat and the apps in `own`; no file is read yet."""
         return cls(Path(str(resources.files("livchatd.catalog"))) / "apps", own)
 
+    async def read(self) -> None:
+        """Read all definitions in a thread, if that has not been done yet."""
+        if "_definitions" not in vars(self):
+            await asyncio.to_thread(self.apps)
+
     def apps(self) -> list[App]:
-        """The apps that a person may deploy, by id."""
-        return [app for app in self._all.values() if app.category is not Category.INFRASTRUCTURE]
+        """Return the apps that a person may deploy, by id: all but Traefik and Portainer."""
+        return [
+            app for app in self._definitions.values() if app.category is not Category.INFRASTRUCTURE
+        ]
 
     def app(self, name: str) -> App:
-        """An app, infrastructure too. `NotFound` with the names that come close.
+        """Return an app by its id, infrastructure included.
 
-        `Invalid` for one of the user's own that breaks a rule.
+        Raises `NotFound` with similar names, and `InvalidRequest` for an app of the user's own
+        whose definition breaks a rule.
         """
-        found = self._all.get(name)
+        found = self._definitions.get(name)
         if name in self._broken:
             raise self._broken[name]
         if found is None:
@@ -102,20 +110,20 @@ class Catalog:
         return found
 
     def title(self, name: str) -> str:
-        """What a person reads for an app, which the catalog may have no longer."""
-        return self._all[name].title if name in self._all else name
+        """Return an app's title, or its id if the catalog does not have it any more."""
+        return self._definitions[name].title if name in self._definitions else name
 
-    def providers(self, capability: str) -> list[App]:
-        """The apps that offer a capability; one that is named like it comes first."""
+    def apps_offering(self, capability: str) -> list[App]:
+        """Return the apps that offer a capability; an app named like it comes first."""
         found = [
             app
-            for app in self._all.values()
+            for app in self._definitions.values()
             if any(offer.capability == capability for offer in app.spec.provides)
         ]
         return sorted(found, key=lambda app: (app.id != capability, app.id))
 
     def wire(self, app: App) -> CatalogApp:
-        """The app as it travels; `depends_on` names apps."""
+        """Return the app as the API shows it; `depends_on` names apps."""
         spec = app.spec
         return CatalogApp(
             name=spec.id,
@@ -123,7 +131,7 @@ class Catalog:
             version=spec.version,
             category=spec.category.value,
             description=spec.tagline.en,
-            depends_on=[offer.id for need in app.needs for offer in self.providers(need)[:1]],
+            depends_on=[offer.id for need in app.needs for offer in self.apps_offering(need)[:1]],
             ram_mb=spec.requires.ram_mb,
             params={
                 name: param.model_dump(mode="json", exclude_defaults=True, by_alias=True)
@@ -136,60 +144,63 @@ class Catalog:
         )
 
     @cached_property
-    def _all(self) -> dict[str, App]:
+    def _definitions(self) -> dict[str, App]:
         found = {
-            place.parent.name: read_app(place) for place in sorted(self._folder.glob("*/app.yaml"))
+            path.parent.name: read_app(path) for path in sorted(self._folder.glob("*/app.yaml"))
         }
-        for place in sorted(self._own.glob("*/app.yaml")) if self._own else ():
-            name = place.parent.name
+        for path in sorted(self._own.glob("*/app.yaml")) if self._own else ():
+            name = path.parent.name
             try:
-                found[name] = _own_app(place, found.get(name))
-            except Invalid as error:
-                # One mistake in a file must not take the other apps away.
+                found[name] = _own_app(path, found.get(name))
+            except InvalidRequest as error:
+                # A mistake in one file must not hide the other apps.
                 log.warning("%s", error)
-                error.hint = f"mend {place}, then: livchat daemon restart"
+                error.hint = f"mend {path}, then: livchat daemon restart"
                 self._broken[name] = error
         return found
 
 
-def read_app(place: Path) -> App:
-    """The app of one `<id>/app.yaml`, checked. `Invalid` names the file and the key."""
+def read_app(path: Path) -> App:
+    """Return the app of one `<id>/app.yaml`, checked by the schema and the lint rules.
+
+    Raises `InvalidRequest`, which names the file and the key.
+    """
     import yaml  # noqa: PLC0415 - not at the daemon's start
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    where = f"{place.parent.name}/app.yaml"
+    where = f"{path.parent.name}/app.yaml"
     try:
-        document = yaml.load(place.read_text("utf-8"), Loader=loader)  # noqa: S506 - a safe loader
+        document = yaml.load(path.read_text("utf-8"), Loader=loader)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise Invalid(f"{where}: {' '.join(str(error).split())}") from None
+        raise InvalidRequest(f"{where}: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict) or not isinstance(document.get("x-livchat"), dict):
-        raise Invalid(f"{where}: x-livchat is needed at the root")
+        raise InvalidRequest(f"{where}: x-livchat is needed at the root")
     try:
         spec = parse(Definition, document["x-livchat"])
-    except Invalid as error:
-        raise Invalid(f"{where}: x-livchat.{error.message}", details=error.details) from None
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{where}: x-livchat.{error.message}", details=error.details) from None
     compose = {key: value for key, value in document.items() if not str(key).startswith("x-")}
-    app = App(spec=spec, compose=compose, files=_files(spec, place, where))
-    lint(spec, compose, app.files, where, place.parent.name)
+    app = App(spec=spec, compose=compose, files=_files(spec, path, where))
+    lint(spec, compose, app.files, where, path.parent.name)
     return app
 
 
-def _own_app(place: Path, shipped: App | None) -> App:
-    """One of the user's own, perhaps in place of one that comes with LivChat."""
-    app = read_app(place)
+def _own_app(path: Path, shipped: App | None) -> App:
+    """Return an app of the user's own, which may replace the one of its id that is `shipped`."""
+    app = read_app(path)
     if Category.INFRASTRUCTURE in {app.category, (shipped or app).category}:
-        raise Invalid(f"{app.id}/app.yaml: x-livchat.category: comes with LivChat only")
+        raise InvalidRequest(f"{app.id}/app.yaml: x-livchat.category: comes with LivChat only")
     return app
 
 
-def _files(spec: Definition, place: Path, where: str) -> dict[str, str]:
+def _files(spec: Definition, path: Path, where: str) -> dict[str, str]:
     texts: dict[str, str] = {}
     for name, file in spec.files.items():
         if file.content is not None:
             texts[name] = file.content
             continue
-        source = place.parent / str(file.source)
+        source = path.parent / str(file.source)
         if not source.is_file():
-            raise Invalid(f"{where}: x-livchat.files.{name}: there is no {file.source}")
+            raise InvalidRequest(f"{where}: x-livchat.files.{name}: there is no {file.source}")
         texts[name] = source.read_text("utf-8")
     return texts

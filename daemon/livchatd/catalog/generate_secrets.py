@@ -1,4 +1,4 @@
-"""The secrets of an app: made once, as its definition says, and never made again."""
+"""The secrets of an app: generated once as its definition says, and kept from then on."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import string
 import uuid
 from collections.abc import Callable, Mapping
 
-from livchat.errors import Invalid
+from livchat.errors import InvalidRequest
 from livchatd.catalog.schema import DERIVED, Generator, Secret
 
 ALNUM = string.ascii_letters + string.digits
-"""Letters and digits only: passwords end up in URLs, YAML and shells of other people's images."""
+"""Letters and digits only: images of other people put passwords into URLs, YAML and shells."""
 
 
 def generate(spec: Mapping[str, Secret], existing: Mapping[str, str]) -> dict[str, str]:
-    """All secrets of an app by name: those in `existing` as they are, the missing ones made.
+    """Return all secrets of an app by name: the existing ones, and new ones for those missing.
 
-    A hash is made again only when it is missing. About 0.3 s of CPU for each bcrypt or argon2id:
-    call it in a thread.
+    A hash that exists is kept, since its salt would change. Each bcrypt or argon2id takes about
+    0.3 s of CPU: call it in a thread.
     """
     values = {name: existing[name] for name in spec if name in existing}
     for name, secret in spec.items():
@@ -32,9 +32,9 @@ def generate(spec: Mapping[str, Secret], existing: Mapping[str, str]) -> dict[st
 
 
 def password(length: int = 32, *, symbol: bool = False) -> str:
-    """A password of letters and digits with at least one lower, one upper and one digit.
+    """Return a password with at least one lower-case letter, one upper-case letter and one digit.
 
-    With `symbol`, one `-` stands in its middle, for apps that demand one.
+    With `symbol`, its middle character is `-`, for apps that demand a symbol.
     """
     while True:
         made = "".join(secrets.choice(ALNUM) for _ in range(length))
@@ -51,7 +51,9 @@ def password(length: int = 32, *, symbol: bool = False) -> str:
 def _derived(name: str, secret: Secret, values: Mapping[str, str]) -> str:
     plain = values.get(secret.of or "")
     if plain is None:
-        raise Invalid(f"secrets.{name}: is a hash of '{secret.of}', which is no plain secret")
+        raise InvalidRequest(
+            f"secrets.{name}: is a hash of '{secret.of}', which is no plain secret"
+        )
     if secret.generate is Generator.ARGON2ID:
         return _argon2id(plain)
     hashed = _bcrypt(plain)

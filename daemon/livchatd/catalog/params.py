@@ -1,4 +1,4 @@
-"""The answers to an app's questions: checked, completed, and as the texts that Compose takes."""
+"""The parameters of an app: given values checked, defaults filled in, all as text for Compose."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Mapping
 from zoneinfo import available_timezones
 
-from livchat.errors import Invalid
+from livchat.errors import InvalidRequest
 from livchat.wire.base import DOMAIN
 from livchatd.catalog.schema import Definition, Param, ParamType, Scalar
 
-OPEN = "open"
-"""The answer that takes the gate away from an app whose first visitor would own it."""
+OPEN_PARAM = "open"
+"""The parameter that removes the gate from an app whose first visitor would become its owner."""
 
 _EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190}\.[A-Za-z]{2,63}")
 _URL = re.compile(r"https?://[^\s\"'<>\\^`{|}]{1,2000}")
@@ -19,49 +19,52 @@ _LOCALE = re.compile(r"[a-z]{2,3}(?:[_-][A-Za-z]{2,4})?")
 _TRUE, _FALSE = frozenset({"true", "yes", "1", "on"}), frozenset({"false", "no", "0", "off"})
 
 
-def answers(
-    spec: Definition, given: Mapping[str, Scalar], known: Mapping[str, str]
+def resolve_params(
+    spec: Definition, given_values: Mapping[str, Scalar], site_values: Mapping[str, str]
 ) -> dict[str, str | None]:
-    """Every parameter as text, None where it has no value.
+    """Return every parameter as text by name, None where it has no value.
 
-    `given` is what the person said, `known` what the server knows (`email`, `timezone`,
-    `domain`). `Invalid` for an answer that fits no question, one of the wrong kind, or one
-    that is needed and missing.
+    `given_values` are what the person gave, by name. `site_values` are what the server knows
+    (`email`, `timezone`, `domain`): a parameter takes one if its `default_from` names it. Raises
+    `InvalidRequest` for a value that belongs to no parameter, a value of the wrong type, and a
+    required parameter without a value.
     """
     unknown = sorted(
-        set(given) - set(spec.params) - ({OPEN} if spec.admin.protect == "gate" else set())
+        set(given_values)
+        - set(spec.params)
+        - ({OPEN_PARAM} if spec.admin.protect == "gate" else set())
     )
     if unknown:
-        raise Invalid.field(
+        raise InvalidRequest.field(
             f"config.{unknown[0]}",
             f"{spec.id} does not ask for it",
             hint=f"livchat app info {spec.id}",
         )
     return {
-        name: _answer(spec.id, name, param, given.get(name), known)
+        name: _resolve_param(spec.id, name, param, given_values.get(name), site_values)
         for name, param in spec.params.items()
     }
 
 
 def secret_params(spec: Definition) -> frozenset[str]:
-    """The parameters whose answers are secrets: for the vault, not for a job's row."""
+    """Return the names of the parameters whose values the vault keeps, and no job's row."""
     return frozenset(name for name, param in spec.params.items() if param.secret)
 
 
-def opened(given: Mapping[str, Scalar]) -> bool:
-    """Whether the person asked for the gate to be taken away."""
-    return _bool(str(given.get(OPEN, "false"))) == "true"
+def gate_disabled(given_values: Mapping[str, Scalar]) -> bool:
+    """Return whether the given values ask for the app without its gate."""
+    return _bool(str(given_values.get(OPEN_PARAM, "false"))) == "true"
 
 
-def _answer(
-    app: str, name: str, param: Param, given: Scalar | None, known: Mapping[str, str]
+def _resolve_param(
+    app: str, name: str, param: Param, given: Scalar | None, site_values: Mapping[str, str]
 ) -> str | None:
     value = given if given is not None else param.default
     if value is None and param.default_from:
-        value = known.get(param.default_from)
+        value = site_values.get(param.default_from)
     if value is None or value == "":
         if param.required or param.default_from:
-            raise Invalid.field(
+            raise InvalidRequest.field(
                 f"config.{name}",
                 f"{param.label.en} is needed",
                 hint=f"livchat app deploy SERVER {app} --set {name}=VALUE",
@@ -72,7 +75,9 @@ def _answer(
         text = _plain(text, param)
         return _CHECKS[param.type](text, param) if param.type in _CHECKS else text
     except ValueError as error:
-        raise Invalid.field(f"config.{name}", str(error), hint=f"livchat app info {app}") from None
+        raise InvalidRequest.field(
+            f"config.{name}", str(error), hint=f"livchat app info {app}"
+        ) from None
 
 
 def _plain(text: str, param: Param) -> str:

@@ -1,4 +1,4 @@
-"""From a definition and an order to what Docker takes: a stack in waves, secrets, names, checks."""
+"""The renderer: from an app's definition and its inputs to a stack in waves for Docker Swarm."""
 
 from __future__ import annotations
 
@@ -8,38 +8,41 @@ from typing import Any
 
 from livchat.errors import LivChatError
 from livchatd.catalog.catalog import App
-from livchatd.catalog.params import opened
-from livchatd.catalog.render_types import ReadyCheck, Rendered, RenderOrder, Wave
+from livchatd.catalog.params import gate_disabled
+from livchatd.catalog.render_types import ReadyCheck, RenderedStack, RenderInput, Wave
 from livchatd.catalog.schema import Definition
-from livchatd.catalog.swarm_services import Tree, job_of, networks_of, service_of
+from livchatd.catalog.swarm_services import Tree, stack_networks, swarm_job, swarm_service
 from livchatd.catalog.traefik_labels import traefik_labels
-from livchatd.catalog.variable_values import values_of
+from livchatd.catalog.variable_values import variable_values
 from livchatd.catalog.variables import escape, walk
 
-GATED = 401
-"""What a route answers while the gate stands before it."""
+GATE_STATUS = 401
+"""The HTTP status of a route while the gate, a password prompt of Traefik's, protects it."""
 
 
-def render(app: App, order: RenderOrder, phase: str = "install") -> Rendered:
-    """Render an app. `phase` (`install` or `update`) says which jobs run.
+def render(app: App, inputs: RenderInput, phase: str = "install") -> RenderedStack:
+    """Render an app's stack. `phase` (`install` or `update`) selects the jobs that run.
 
-    `Invalid` for an answer that does not fit; `LivChatError` where the order lacks something.
+    Raises `InvalidRequest` for a given value that does not fit, and `LivChatError` if `inputs`
+    lack a secret, a host or a binding that the definition needs.
     """
-    values = values_of(app, order)
-    held = _held(app, order)
-    names = {key: secret_name(order.instance, key, value) for key, value in held.items()}
-    gated = app.spec.admin.protect == "gate" and not opened(order.params)
-    services = {name: service_of(app, name, values, names) for name in app.services}
+    values = variable_values(app, inputs)
+    contents = _docker_secrets(app, inputs)
+    names = {key: secret_name(inputs.instance, key, text) for key, text in contents.items()}
+    gated = app.spec.admin.protect == "gate" and not gate_disabled(inputs.given_values)
+    services = {name: swarm_service(app, name, values, names) for name in app.services}
     jobs = {
-        job.name: job_of(app, job, values, names) for job in app.spec.jobs if phase in job.phase
+        job.name: swarm_job(app, job, values, names) for job in app.spec.jobs if phase in job.phase
     }
-    labels = traefik_labels(app.spec, order, order.secrets["gate_users"] if gated else None)
-    return Rendered(
-        waves=_waves(app, order.instance, services, jobs, labels, names),
-        docker_secrets={names[key]: value for key, value in held.items()},
-        hosts=list(dict.fromkeys(order.hosts[name] for name in app.spec.routes)),
+    labels = traefik_labels(app.spec, inputs, inputs.secrets["gate_users"] if gated else None)
+    return RenderedStack(
+        waves=_waves(app, inputs.instance, services, jobs, labels, names),
+        docker_secrets={names[key]: text for key, text in contents.items()},
+        hosts=list(dict.fromkeys(inputs.hosts[name] for name in app.spec.routes)),
         ready=[
-            ReadyCheck(order.hosts[check.route], check.path, GATED if gated else check.status)
+            ReadyCheck(
+                inputs.hosts[check.route], check.path, GATE_STATUS if gated else check.status
+            )
             for check in app.spec.ready.checks
         ],
         images=list(dict.fromkeys(part["image"] for part in (*services.values(), *jobs.values()))),
@@ -49,7 +52,11 @@ def render(app: App, order: RenderOrder, phase: str = "install") -> Rendered:
 def hosts_for(
     app: App, subdomain: str | None, zone: str, instance: str | None = None
 ) -> dict[str, str]:
-    """The host of each route: `{prefix}.{subdomain}.{zone}`; instance `n8n-acme` has `edt-acme`."""
+    """Return the host of each route by its name: `{prefix}.{subdomain}.{zone}`.
+
+    What an instance's name has after the app's id goes behind the prefix: the editor of `n8n-acme`
+    is at `edt-acme`.
+    """
     suffix = (instance or app.id).removeprefix(app.id)
     domain = f"{subdomain}.{zone}" if subdomain else zone
     routes = app.spec.routes
@@ -60,29 +67,36 @@ def hosts_for(
 
 
 def binding_host(app: App, instance: str | None = None, capability: str | None = None) -> str:
-    """The name by which a provider's service is reached on livchat_data."""
+    """Return the host name of the service that offers a capability, on the network livchat_data.
+
+    Raises `LivChatError` if the app does not offer it.
+    """
     for offer in app.spec.provides:
         if capability in (None, offer.capability):
-            # The full name: a short one is answered by every stack that has a service like it.
+            # The full name: a short one resolves to every stack's service of that name.
             return f"{instance or app.id}_{offer.service}"
     raise LivChatError(f"{app.id} does not offer {capability or 'anything'}")
 
 
 def secret_name(instance: str, key: str, value: str) -> str:
-    """The name of a Docker secret. It cannot be changed, so its name changes with the value."""
-    made = blake2b(value.encode(), digest_size=4, key=f"{instance}.{key}".encode()[:64])
-    return f"{instance}_{key}_{made.hexdigest()}"
+    """Return the name of a Docker secret, which depends on its value: Docker cannot change it."""
+    digest = blake2b(value.encode(), digest_size=4, key=f"{instance}.{key}".encode()[:64])
+    return f"{instance}_{key}_{digest.hexdigest()}"
 
 
-def _held(app: App, order: RenderOrder) -> dict[str, str]:
-    secrets = {key: order.secrets[key] for key, secret in app.spec.secrets.items() if secret.file}
+def _docker_secrets(app: App, inputs: RenderInput) -> dict[str, str]:
+    secrets = {key: inputs.secrets[key] for key, secret in app.spec.secrets.items() if secret.file}
     return secrets | {f"file_{key}": text for key, text in app.files.items()}
 
 
-def _plan(
+def _wave_plan(
     spec: Definition, services: list[str], jobs: list[str]
 ) -> list[tuple[list[str], str | None]]:
-    """What each wave adds: services in their order, the rest at last, each job in its place."""
+    """Return the services and the job that each wave adds.
+
+    Services of `start_order` come one by one, then all others together; each job has a wave of
+    its own, before or after the services that it names.
+    """
     first = [[name] for name in spec.start_order]
     rest = [name for name in services if name not in spec.start_order]
     todo = [job for job in spec.jobs if job.name in jobs]
@@ -96,7 +110,7 @@ def _plan(
         plan += [([], job.name) for job in todo if job.after and set(job.after) <= started]
         todo = [job for job in todo if not (job.after and set(job.after) <= started)]
     if plan[-1][1]:
-        plan.append(([], None))  # takes the ended job away
+        plan.append(([], None))  # a wave without jobs removes the ended one
     return plan
 
 
@@ -108,25 +122,25 @@ def _waves(
     labels: Mapping[str, Mapping[str, str]],
     secrets: Mapping[str, str],
 ) -> list[Wave]:
-    plan = _plan(app.spec, list(services), list(jobs))
+    plan = _wave_plan(app.spec, list(services), list(jobs))
     timeouts = {job.name: job.timeout for job in app.spec.jobs}
     waves: list[Wave] = []
-    now: dict[str, Tree] = {}
-    for place, (added, job) in enumerate(plan):
-        now |= {name: services[name] for name in added}
-        # No public name answers while a job is still to run: it may be what makes the owner.
-        public = not any(later for _, later in plan[place:])
-        shown = {
-            name: _labelled(part, labels.get(name, {}) if public else {})
-            for name, part in now.items()
+    started: dict[str, Tree] = {}
+    for number, (added, job) in enumerate(plan):
+        started |= {name: services[name] for name in added}
+        # No route is public while a job is yet to run: the job may make the administrator.
+        public = not any(later for _, later in plan[number:])
+        deployed = {
+            name: _labelled(service, labels.get(name, {}) if public else {})
+            for name, service in started.items()
         }
         if job:
-            shown[job] = jobs[job]
+            deployed[job] = jobs[job]
         waves.append(
             Wave(
                 services=added,
                 jobs=[job] if job else [],
-                compose=_text(app, instance, shown, secrets),
+                compose=_compose_text(app, instance, deployed, secrets),
                 timeout=timeouts[job] if job else app.spec.ready.timeout,
             )
         )
@@ -140,24 +154,26 @@ def _labelled(service: Tree, labels: Mapping[str, str]) -> Tree:
     return service | {"deploy": service["deploy"] | {"labels": texts}}
 
 
-def _text(app: App, instance: str, services: Mapping[str, Tree], secrets: Mapping[str, str]) -> str:
-    document: dict[str, Any] = {"services": dict(services), "networks": networks_of(services)}
+def _compose_text(
+    app: App, instance: str, services: Mapping[str, Tree], secrets: Mapping[str, str]
+) -> str:
+    document: dict[str, Any] = {"services": dict(services), "networks": stack_networks(services)}
     if app.spec.volumes:
         document["volumes"] = {name: {"name": f"{instance}_{name}"} for name in app.spec.volumes}
     if secrets:
         document["secrets"] = {
             key: {"external": True, "name": name} for key, name in secrets.items()
         }
-    return dump(document)
+    return compose_yaml(document)
 
 
-def dump(document: Mapping[str, Any]) -> str:
-    """A Compose file. Its texts are quoted where YAML would read something else."""
+def compose_yaml(document: Mapping[str, Any]) -> str:
+    """Return the document as YAML; text that YAML would read as another type is quoted."""
     import yaml  # noqa: PLC0415 - not at the daemon's start
 
-    # Copied apart, so that no anchor hides a value from who reads the stack in Portainer.
+    # A copy shares no objects, so YAML writes no anchors: people read the stack in Portainer.
     apart = walk(document, lambda text: text)
-    # In C where it is there: a quarter of the time, and the loop waits for it.
+    # The dumper in C, where PyYAML has it, takes a quarter of the time.
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     text: str = yaml.dump(apart, Dumper=dumper, sort_keys=False, allow_unicode=True, width=1000)
     return text

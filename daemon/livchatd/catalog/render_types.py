@@ -1,4 +1,4 @@
-"""What the renderer is asked for, and what it answers."""
+"""What the renderer takes and what it returns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from livchatd.catalog.schema import Scalar
 
 @dataclass(frozen=True)
 class Binding:
-    """Where a capability is, and as whom: `name` is the database, `index` the one in Redis."""
+    """How an app connects to a capability: `name` is the database, `index` the one in Redis."""
 
     host: str
     port: int
@@ -22,19 +22,20 @@ class Binding:
 
 
 @dataclass(frozen=True)
-class RenderOrder:
+class RenderInput:
     """All that a stack depends on beside its definition.
 
-    `instance` is the stack's name; `domain` is `subdomain.zone` or the zone; `hosts` by route
-    (`hosts_for`); `bindings` by alias; `params` as the person gave them; `secrets` by name, all
-    made (`generate`). `cert_resolver` is set only where a host is not under the wildcard.
+    `instance` is the stack's name; `domain` is `subdomain.zone` or the zone; `hosts` are by route
+    (`hosts_for`), `bindings` by alias, `given_values` by parameter as the person gave them,
+    `secrets` by name, all of them generated (`generate`). `cert_resolver` names Traefik's resolver
+    for hosts that the wildcard certificate does not cover.
     """
 
     instance: str
     domain: str
     hosts: Mapping[str, str] = field(default_factory=dict)
     bindings: Mapping[str, Binding] = field(default_factory=dict)
-    params: Mapping[str, Scalar] = field(default_factory=dict)
+    given_values: Mapping[str, Scalar] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     timezone: str = "UTC"
     email: str | None = None
@@ -43,11 +44,11 @@ class RenderOrder:
 
 @dataclass(frozen=True)
 class Wave:
-    """One deployment of the growing stack.
+    """One deployment of the stack, which grows wave by wave.
 
-    `services` must be healthy and `jobs` complete, within `timeout` seconds, before the next
-    wave; both are short names (on the server: `<instance>_<name>`). `compose` holds all services
-    so far and the jobs of this wave only: deploy it with pruning, which removes ended jobs.
+    `services` must be healthy and `jobs` complete within `timeout` seconds before the next wave;
+    both are short names (on the server: `<instance>_<name>`). `compose` holds all services so far
+    and the jobs of this wave only: it is deployed with pruning, which removes ended jobs.
     """
 
     services: list[str]
@@ -58,7 +59,7 @@ class Wave:
 
 @dataclass(frozen=True)
 class ReadyCheck:
-    """A request to https://`host``path` that must be answered with `status`."""
+    """A request to https://`host``path` whose response must have `status`."""
 
     host: str
     path: str
@@ -66,13 +67,13 @@ class ReadyCheck:
 
     @property
     def url(self) -> str:
-        """The address."""
+        """The URL that is requested."""
         return f"https://{self.host}{self.path}"
 
 
 @dataclass(frozen=True)
-class Rendered:
-    """What an order comes to. `docker_secrets` must exist before the first wave."""
+class RenderedStack:
+    """A stack for Docker Swarm. `docker_secrets`, by name, must exist before the first wave."""
 
     waves: list[Wave]
     docker_secrets: dict[str, str] = field(repr=False)
@@ -82,5 +83,5 @@ class Rendered:
 
     @property
     def compose(self) -> str:
-        """The stack as it is in the end: all services, no jobs."""
+        """The Compose file of the last wave: all services, no jobs."""
         return self.waves[-1].compose

@@ -1,4 +1,4 @@
-"""What an app definition may say: `x-livchat`, schema 1, as strict models."""
+"""The format of app definitions: `x-livchat`, schema 1, as strict models."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Scalar = str | int | float | bool
 
 
 class Part(BaseModel):
-    """A part of a definition: an unknown key is an error, nothing changes after reading."""
+    """A part of a definition: frozen; an unknown key is an error."""
 
-    # Built when first read: the daemon's start does not wait for it.
+    # Built at the first use, so that the daemon's start does not wait for it.
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
-class Words(Part):
+class LocalizedText(Part):
     """A text in both languages."""
 
     pt_br: str = Field(alias="pt-BR")
@@ -31,7 +31,7 @@ class Words(Part):
 
 
 class Category(StrEnum):
-    """Where an app stands in the catalog."""
+    """The category under which the catalog lists an app."""
 
     INFRASTRUCTURE = "infrastructure"
     DATABASE = "database"
@@ -47,7 +47,7 @@ class Category(StrEnum):
 
 
 class Requires(Part):
-    """What a server must offer."""
+    """What an app requires of its server."""
 
     ram_mb: int = Field(ge=1)
     disk_gb: int = Field(1, ge=0)
@@ -77,7 +77,7 @@ class Provides(Part):
 
 
 class ParamType(StrEnum):
-    """What kind of answer a question takes."""
+    """The type of a parameter's value."""
 
     STRING = "string"
     INT = "int"
@@ -91,10 +91,10 @@ class ParamType(StrEnum):
 
 
 class Param(Part):
-    """A question. Without an answer: `default`, else what `default_from` names, else unset."""
+    """A parameter: without a given value it is `default`, what `default_from` names, or unset."""
 
     type: ParamType = ParamType.STRING
-    label: Words
+    label: LocalizedText
     default: Scalar | None = None
     default_from: Literal["email", "timezone", "domain"] | None = None
     required: bool = False
@@ -114,7 +114,7 @@ class Param(Part):
 
 
 class Generator(StrEnum):
-    """How a secret is made."""
+    """How a secret is generated."""
 
     HEX = "hex"
     ALNUM = "alnum"
@@ -128,14 +128,14 @@ class Generator(StrEnum):
 
 
 DERIVED = frozenset({Generator.BCRYPT, Generator.ARGON2ID, Generator.HTPASSWD})
-"""Generators that make a hash of another secret."""
+"""The generators that hash another secret."""
 
 
 class Secret(Part):
-    """A value made once and kept. `bytes` or `length` is its size, `of` the secret it is a hash of.
+    """A value that is generated once and kept.
 
-    `file` makes it a Docker secret at /run/secrets/NAME; `symbol` puts one `-` into a password,
-    for apps that demand one.
+    `bytes` or `length` is its size; a hash is `of` another secret. `file` makes it a Docker secret
+    at /run/secrets/NAME; `symbol` puts one `-` into a password, for apps that demand a symbol.
     """
 
     generate: Generator
@@ -175,7 +175,7 @@ class Route(Part):
 
 
 class VolumeClass(StrEnum):
-    """What a volume holds: decides how it is backed up."""
+    """The kind of data in a volume, which decides how it is backed up."""
 
     DATA = "data"
     UPLOADS = "uploads"
@@ -186,7 +186,7 @@ class VolumeClass(StrEnum):
 
 
 class Volume(Part):
-    """A named volume. `backup: dump` means that a dump replaces copying its files."""
+    """A named volume. `backup: dump`: a dump is kept in place of a copy of its files."""
 
     kind: VolumeClass = Field(alias="class")
     owner: str | None = None
@@ -194,7 +194,7 @@ class Volume(Part):
 
 
 class File(Part):
-    """A file put into services, from the app's `files/` folder or from here, as a Docker secret."""
+    """A file in services, mounted as a Docker secret; from the app's `files/` folder or inline."""
 
     source: str | None = Field(None, pattern=r"^files/[A-Za-z0-9._-]+$")
     content: str | None = None
@@ -210,10 +210,11 @@ class File(Part):
 
 
 class Job(Part):
-    """A one-off task that runs as a Swarm job, in a wave of its own.
+    """A task that runs once, as a Swarm job in a wave of its own.
 
-    It is `like` a service (image, environment, volumes, networks) and runs before the services in
-    `before`, or after those in `after`. No public name answers until every job has ended.
+    It takes image, environment, volumes and networks from the service that it is `like`. It runs
+    before the services in `before`, or after those in `after`. No route is public until every job
+    has ended.
     """
 
     name: Service
@@ -237,7 +238,7 @@ class Job(Part):
 
 
 class Check(Part):
-    """A request through a route, and the status that it must get."""
+    """A request to a route, and the status that its response must have."""
 
     route: Key
     path: Path = "/"
@@ -245,18 +246,18 @@ class Check(Part):
 
 
 class Ready(Part):
-    """When the app is up: all checks pass within `timeout` seconds."""
+    """When an app is ready: all checks must pass within `timeout` seconds."""
 
     timeout: int = Field(ge=1)
     checks: list[Check] = []
 
 
 class Admin(Part):
-    """Where the first administrator comes from.
+    """How the first administrator is made.
 
-    `claim_risk`: whoever opens the page first becomes it, so `protect` must say what stands
-    before the page: `gate` is a password asked by the proxy until the app is deployed with
-    `open=true`; `job` is a job that makes the administrator before any public name answers.
+    With `claim_risk`, whoever opens the page first becomes the administrator, so `protect` must
+    say what prevents it: `gate` is a password that Traefik asks for until the app is deployed with
+    `open=true`; `job` is a job that makes the administrator before any route is public.
     """
 
     method: Literal["env", "job", "ui", "default", "none"]
@@ -264,7 +265,7 @@ class Admin(Part):
     protect: Literal["gate", "job"] | None = None
     user: str | None = None
     password_secret: Key | None = None
-    note: Words | None = None
+    note: LocalizedText | None = None
 
 
 class Dump(Part):
@@ -277,7 +278,7 @@ class Dump(Part):
 
 
 class Backup(Part):
-    """What must be saved so that the app can be brought back."""
+    """What a backup of the app must contain."""
 
     dumps: list[Dump] = []
     volumes: list[Key] = []
@@ -285,14 +286,14 @@ class Backup(Part):
 
 
 class Waypoint(Part):
-    """A version that an update has to stop at: from versions before `below`, by way of `via`."""
+    """A version that an update must not skip: from versions before `below` it goes by `via`."""
 
     below: str
     via: str
 
 
 class Update(Part):
-    """What an update may do: how the data migrates, and what a way back would need."""
+    """How an app is updated: what migrates its data, and what a rollback needs."""
 
     migrations: Literal["on_start", "job", "none"]
     rollback: Literal["image", "restore", "none"]
@@ -309,7 +310,7 @@ class Definition(Part):
     id: str = Field(pattern=r"^[a-z][a-z0-9-]{1,29}$")
     title: str = Field(min_length=1)
     category: Category
-    tagline: Words
+    tagline: LocalizedText
     version: str = Field(min_length=1)
     license: str = Field(min_length=1)
     status: Literal["ok", "frozen", "restricted", "legacy"] = "ok"
@@ -330,7 +331,7 @@ class Definition(Part):
     admin: Admin
     backup: Backup = Backup()
     update: Update
-    notes: Words | None = None
+    notes: LocalizedText | None = None
 
 
 class ServiceHints(Part):

@@ -1,4 +1,4 @@
-"""One service of a stack: its definition with values put in and what Swarm needs added."""
+"""One service of a stack: its definition with the variables' values and Swarm's settings."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from livchat.errors import Invalid
+from livchat.errors import InvalidRequest
 from livchatd.catalog.catalog import App
 from livchatd.catalog.schema import Job, ServiceHints
-from livchatd.catalog.traefik_labels import DATA, EDGE
-from livchatd.catalog.variables import Unset, escape, fill, walk
+from livchatd.catalog.traefik_labels import DATA_NETWORK, EDGE_NETWORK
+from livchatd.catalog.variables import Unset, escape, substitute, walk
 
 DATA_LABEL = "livchat.data"
-"""The label (`true`) of the node that holds the volumes: local volumes bind an app to a node."""
-EDGE_LABEL = "livchat.edge"
-"""The label (`true`) of the node where Traefik runs: its certificates lie there."""
+"""The label (`true`) of the node that holds the volumes: a local volume exists on one node only."""
 
 Values = Mapping[str, str | None]
 Tree = dict[str, Any]
 
-_HEALTH = {
+_HEALTHCHECK = {
     "interval": "15s",
     "timeout": "5s",
     "retries": 4,
@@ -30,13 +28,13 @@ _HEALTH = {
 _RESTART = {"condition": "any", "delay": "5s", "window": "60s"}
 
 
-def service_of(app: App, name: str, values: Values, secrets: Mapping[str, str]) -> Tree:
-    """A service as it goes into the stack, without its labels; `$` is doubled."""
+def swarm_service(app: App, name: str, values: Values, secrets: Mapping[str, str]) -> Tree:
+    """Return a service as the stack's Compose file has it, without labels; each `$` is doubled."""
     raw = deepcopy(app.services[name])
     hints = ServiceHints.model_validate(raw.pop("x-livchat", {}))
     raw.pop("depends_on", None)
     environment = _environment(raw.pop("environment", {}), values)
-    service: Tree = walk(raw, lambda text: escape(_fill(app, name, text, values)))
+    service: Tree = walk(raw, lambda text: escape(_substitute(app, name, text, values)))
     if environment:
         service["environment"] = environment
     service["networks"] = _networks(app, name, hints)
@@ -44,19 +42,21 @@ def service_of(app: App, name: str, values: Values, secrets: Mapping[str, str]) 
     if mounts:
         service["secrets"] = mounts
     if service.get("healthcheck"):
-        service["healthcheck"] = _HEALTH | service["healthcheck"]
+        service["healthcheck"] = _HEALTHCHECK | service["healthcheck"]
     service.setdefault("init", True)
     service.setdefault("stop_grace_period", "30s")
     service["deploy"] = _merge(_deploy(app, service, hints), service.get("deploy", {}))
     return service
 
 
-def job_of(app: App, job: Job, values: Values, secrets: Mapping[str, str]) -> Tree:
-    """A job as a service that runs once: like its service, with a command of its own."""
-    service = service_of(app, job.like, values, secrets)
+def swarm_job(app: App, job: Job, values: Values, secrets: Mapping[str, str]) -> Tree:
+    """Return a job as a Swarm service that runs once, made from the service that it is `like`."""
+    service = swarm_service(app, job.like, values, secrets)
     service |= {
-        "image": escape(_fill(app, job.name, job.image, values)) if job.image else service["image"],
-        "command": [escape(_fill(app, job.name, part, values)) for part in job.command],
+        "image": escape(_substitute(app, job.name, job.image, values))
+        if job.image
+        else service["image"],
+        "command": [escape(_substitute(app, job.name, part, values)) for part in job.command],
         "healthcheck": {"disable": True},
     }
     environment = service.get("environment", {}) | _environment(job.environment, values)
@@ -67,7 +67,7 @@ def job_of(app: App, job: Job, values: Values, secrets: Mapping[str, str]) -> Tr
         service["secrets"] = mounts
     if job.user:
         service["user"] = job.user
-    # A job must not be reachable under a routed service's network.
+    # Traefik must not route to a job, so a job is not on the network of routed services.
     service["networks"] = [name for name in service["networks"] if name != "edge"] or ["default"]
     resources = service["deploy"].get("resources", {})
     service["deploy"] = {
@@ -77,26 +77,26 @@ def job_of(app: App, job: Job, values: Values, secrets: Mapping[str, str]) -> Tr
         "resources": {"limits": resources.get("limits", {})},
     }
     if _stateful(service):
-        service["deploy"]["placement"] = _here()
+        service["deploy"]["placement"] = _data_node_constraint()
     return service
 
 
-def networks_of(services: Mapping[str, Tree]) -> Tree:
-    """The top-level networks that these services need."""
+def stack_networks(services: Mapping[str, Tree]) -> Tree:
+    """Return the top-level `networks` of a Compose file with these services."""
     used = {name for service in services.values() for name in service["networks"]}
     known: Tree = {
         "default": {"driver": "overlay"},
-        "edge": {"external": True, "name": EDGE},
-        "data": {"external": True, "name": DATA},
+        "edge": {"external": True, "name": EDGE_NETWORK},
+        "data": {"external": True, "name": DATA_NETWORK},
     }
     return {name: network for name, network in known.items() if name in used}
 
 
-def _fill(app: App, name: str, text: str, values: Values) -> str:
+def _substitute(app: App, name: str, text: str, values: Values) -> str:
     try:
-        return fill(text, values)
+        return substitute(text, values)
     except Unset as error:
-        raise Invalid.field(
+        raise InvalidRequest.field(
             f"config.{error.name.lower()}",
             f"{app.id} needs it for its service {name}",
             hint=f"livchat app info {app.id}",
@@ -104,12 +104,12 @@ def _fill(app: App, name: str, text: str, values: Values) -> str:
 
 
 def _environment(raw: Mapping[str, Any], values: Values) -> dict[str, str]:
-    """The variables of a service; one whose value has no answer is left out."""
+    """Return a service's environment, without variables whose optional parameter has no value."""
     found: dict[str, str] = {}
     for key, value in raw.items():
         text = str(value).lower() if isinstance(value, bool) else str(value)
         try:
-            found[key] = escape(fill(text, values))
+            found[key] = escape(substitute(text, values))
         except Unset:
             continue
     return found
@@ -126,8 +126,8 @@ def _networks(app: App, name: str, hints: ServiceHints) -> list[str]:
     return found or ["default"]
 
 
-def _secrets(app: App, name: str, asked: list[str], names: Mapping[str, str]) -> list[Tree]:
-    mounts: list[Tree] = [{"source": key, "target": key, "mode": 0o444} for key in asked]
+def _secrets(app: App, name: str, mounted: list[str], names: Mapping[str, str]) -> list[Tree]:
+    mounts: list[Tree] = [{"source": key, "target": key, "mode": 0o444} for key in mounted]
     for key, file in app.spec.files.items():
         if name in file.services:
             source = f"file_{key}"
@@ -136,7 +136,7 @@ def _secrets(app: App, name: str, asked: list[str], names: Mapping[str, str]) ->
 
 
 def _deploy(app: App, service: Tree, hints: ServiceHints) -> Tree:
-    way_back = "rollback" if app.spec.update.rollback == "image" else "pause"
+    failure_action = "rollback" if app.spec.update.rollback == "image" else "pause"
     order = hints.order or "stop-first"
     deploy: Tree = {
         "mode": "replicated",
@@ -148,7 +148,7 @@ def _deploy(app: App, service: Tree, hints: ServiceHints) -> Tree:
         "update_config": {
             "parallelism": 1,
             "order": order,
-            "failure_action": way_back,
+            "failure_action": failure_action,
             "monitor": "30s",
             "delay": "5s",
         },
@@ -160,7 +160,7 @@ def _deploy(app: App, service: Tree, hints: ServiceHints) -> Tree:
         },
     }
     if _stateful(service):
-        deploy["placement"] = _here()
+        deploy["placement"] = _data_node_constraint()
     return deploy
 
 
@@ -171,7 +171,7 @@ def _stateful(service: Tree) -> bool:
     )
 
 
-def _here() -> Tree:
+def _data_node_constraint() -> Tree:
     return {"constraints": [f"node.labels.{DATA_LABEL}==true"]}
 
 

@@ -1,31 +1,34 @@
-"""The labels by which Traefik finds an app: one router and one target for each route."""
+"""The labels by which Traefik routes to an app: one router and one service for each route."""
 
 from __future__ import annotations
 
-from livchatd.catalog.render_types import RenderOrder
+from livchatd.catalog.render_types import RenderInput
 from livchatd.catalog.schema import Definition, Route
 
-EDGE, DATA = "livchat_edge", "livchat_data"
-"""The shared networks: of routed services, and of shared databases with their consumers."""
+EDGE_NETWORK, DATA_NETWORK = "livchat_edge", "livchat_data"
+"""The shared networks: of services with a route, and of shared databases with their clients."""
 
 
 def traefik_labels(
-    spec: Definition, order: RenderOrder, gate: str | None
+    spec: Definition, inputs: RenderInput, gate_users: str | None
 ) -> dict[str, dict[str, str]]:
-    """The labels of each routed service. `gate` is an htpasswd line that Traefik asks for."""
+    """Return the labels of each service that has a route, by service.
+
+    `gate_users` is an htpasswd line: with one, Traefik asks for that user's password.
+    """
     labels: dict[str, dict[str, str]] = {}
     for name, route in spec.routes.items():
         ours = labels.setdefault(
-            route.service, {"traefik.enable": "true", "traefik.swarm.network": EDGE}
+            route.service, {"traefik.enable": "true", "traefik.swarm.network": EDGE_NETWORK}
         )
-        ours |= _route(f"{order.instance}-{name.replace('_', '-')}", route, order.hosts[name])
-        key = f"traefik.http.routers.{order.instance}-{name.replace('_', '-')}"
-        if order.cert_resolver:
-            ours[f"{key}.tls.certresolver"] = order.cert_resolver
-        if gate:
-            guard = f"{order.instance}-gate"
+        ours |= _route(f"{inputs.instance}-{name.replace('_', '-')}", route, inputs.hosts[name])
+        key = f"traefik.http.routers.{inputs.instance}-{name.replace('_', '-')}"
+        if inputs.cert_resolver:
+            ours[f"{key}.tls.certresolver"] = inputs.cert_resolver
+        if gate_users:
+            guard = f"{inputs.instance}-gate"
             ours[f"{key}.middlewares"] = guard
-            ours[f"traefik.http.middlewares.{guard}.basicauth.users"] = gate
+            ours[f"traefik.http.middlewares.{guard}.basicauth.users"] = gate_users
             ours[f"traefik.http.middlewares.{guard}.basicauth.removeheader"] = "true"
     return labels
 

@@ -1,4 +1,4 @@
-"""The values of a definition's variables, from an order."""
+"""The values of a definition's variables, from the renderer's inputs."""
 
 from __future__ import annotations
 
@@ -7,43 +7,47 @@ from urllib.parse import quote
 
 from livchat.errors import LivChatError
 from livchatd.catalog.catalog import App
-from livchatd.catalog.params import answers
-from livchatd.catalog.render_types import Binding, RenderOrder
+from livchatd.catalog.params import resolve_params
+from livchatd.catalog.render_types import Binding, RenderInput
 
 
-def values_of(app: App, order: RenderOrder) -> dict[str, str | None]:
-    """Every variable that the definition may use; None where it has no value.
+def variable_values(app: App, inputs: RenderInput) -> dict[str, str | None]:
+    """Return every variable that the definition may use, by name; None where it has no value.
 
-    `Invalid` for an answer that does not fit; `LivChatError` where the order lacks something.
+    Raises `InvalidRequest` for a given value that does not fit, and `LivChatError` if `inputs`
+    lack a secret, a binding or a host.
     """
     spec = app.spec
-    known = {"timezone": order.timezone, "domain": order.domain}
-    if order.email:
-        known["email"] = order.email
+    site_values = {"timezone": inputs.timezone, "domain": inputs.domain}
+    if inputs.email:
+        site_values["email"] = inputs.email
     values: dict[str, str | None] = {
-        "INSTANCE": order.instance,
-        "TIMEZONE": order.timezone,
-        "EMAIL": order.email,
-        "DOMAIN": order.domain,
+        "INSTANCE": inputs.instance,
+        "TIMEZONE": inputs.timezone,
+        "EMAIL": inputs.email,
+        "DOMAIN": inputs.domain,
     }
-    values |= {name.upper(): value for name, value in answers(spec, order.params, known).items()}
+    values |= {
+        name.upper(): value
+        for name, value in resolve_params(spec, inputs.given_values, site_values).items()
+    }
     for name in spec.secrets:
-        if name not in order.secrets:
+        if name not in inputs.secrets:
             raise LivChatError(f"the secret '{name}' of {spec.id} has not been made")
-        values[name.upper()] = order.secrets[name]
+        values[name.upper()] = inputs.secrets[name]
     for alias, use in spec.uses.items():
-        if alias not in order.bindings:
+        if alias not in inputs.bindings:
             raise LivChatError(f"{spec.id} has not been given its {use.capability} ('{alias}')")
-        values |= _bound(alias, use.capability, order.bindings[alias])
+        values |= _binding_values(alias, use.capability, inputs.bindings[alias])
     for name in spec.routes:
-        if name not in order.hosts:
+        if name not in inputs.hosts:
             raise LivChatError(f"the route '{name}' of {spec.id} has no host")
-        values |= {f"{name.upper()}_HOST": order.hosts[name]}
-        values |= {f"{name.upper()}_URL": f"https://{order.hosts[name]}"}
+        values |= {f"{name.upper()}_HOST": inputs.hosts[name]}
+        values |= {f"{name.upper()}_URL": f"https://{inputs.hosts[name]}"}
     return values
 
 
-def _bound(alias: str, capability: str, binding: Binding) -> dict[str, str | None]:
+def _binding_values(alias: str, capability: str, binding: Binding) -> dict[str, str | None]:
     index = binding.index or 0 if capability == "redis" else binding.index
     parts: dict[str, Any] = {
         "HOST": binding.host,
@@ -61,7 +65,7 @@ def _bound(alias: str, capability: str, binding: Binding) -> dict[str, str | Non
 
 
 def binding_url(capability: str, binding: Binding) -> str:
-    """The address of a capability in one string, percent-encoded."""
+    """Return the URL of a capability, user and password in it percent-encoded."""
     user = quote(binding.user or "", safe="")
     password = f":{quote(binding.password, safe='')}" if binding.password else ""
     scheme = {"postgres": "postgresql"}.get(capability, capability)

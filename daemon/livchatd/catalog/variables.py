@@ -1,4 +1,4 @@
-"""The variables of a definition: which there are, where they stand, and putting values in."""
+"""The variables of a definition: their names, where they are used, and their substitution."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from livchat.errors import Invalid
+from livchat.errors import InvalidRequest
 from livchatd.catalog.schema import Definition
 
 SYSTEM = frozenset({"INSTANCE", "TIMEZONE", "EMAIL", "DOMAIN"})
 """Variables that every definition may use."""
 BINDING = ("HOST", "PORT", "NAME", "USER", "PASSWORD", "INDEX", "URL")
-"""What a capability in use exports, each behind its alias."""
+"""The variables of a capability that an app uses, each with the alias before it."""
 
 _TOKEN = re.compile(r"\$(?:(\$)|\{([A-Z][A-Z0-9_]*)\}|(.?))")
 
 
 class Unset(Exception):
-    """A variable that has no value: an optional question without an answer."""
+    """A variable has no value: its parameter is optional, and no value was given."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -26,7 +26,7 @@ class Unset(Exception):
 
 
 def exported(spec: Definition) -> list[str]:
-    """The names of all variables that the definition may use; a name twice is a collision."""
+    """Return the names of all variables that the definition may use; a collision is there twice."""
     return [
         *SYSTEM,
         *(name.upper() for name in spec.params),
@@ -37,14 +37,17 @@ def exported(spec: Definition) -> list[str]:
 
 
 def used(tree: Any) -> set[str]:
-    """The names of the variables in all strings of a tree. `Invalid` for a lone `$`."""
+    """Return the names of the variables in all strings of a tree.
+
+    Raises `InvalidRequest` for a `$` that is neither doubled nor the start of a variable.
+    """
     names: set[str] = set()
     for text in strings(tree):
         for match in _TOKEN.finditer(text):
             if match[2]:
                 names.add(match[2])
             elif not match[1]:
-                raise Invalid(f"'$' must be doubled or begin a ${{VARIABLE}} in {text!r}")
+                raise InvalidRequest(f"'$' must be doubled or begin a ${{VARIABLE}} in {text!r}")
     return names
 
 
@@ -60,8 +63,8 @@ def strings(tree: Any) -> Iterator[str]:
             yield from strings(value)
 
 
-def fill(text: str, values: Mapping[str, str | None]) -> str:
-    """The text with its variables replaced and `$$` read as `$`; raises `Unset`."""
+def substitute(text: str, values: Mapping[str, str | None]) -> str:
+    """Return the text with its variables' values and each `$$` as `$`; raises `Unset`."""
 
     def value(match: re.Match[str]) -> str:
         if match[1]:
@@ -75,7 +78,7 @@ def fill(text: str, values: Mapping[str, str | None]) -> str:
 
 
 def walk(tree: Any, change: Callable[[str], str]) -> Any:
-    """A copy of a tree with each string changed."""
+    """Return a copy of a tree with `change` applied to each string."""
     if isinstance(tree, str):
         return change(tree)
     if isinstance(tree, Mapping):
@@ -86,5 +89,5 @@ def walk(tree: Any, change: Callable[[str], str]) -> Any:
 
 
 def escape(text: str) -> str:
-    """The text as Compose must read it to give the text: each `$` doubled."""
+    """Return the text with each `$` doubled, which Compose reads as one."""
     return text.replace("$", "$$")

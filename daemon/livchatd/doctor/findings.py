@@ -1,209 +1,258 @@
-"""What the doctor finds, in words: each finding with the order that would mend it."""
+"""The doctor's findings: each with the parameters that repair it, if a job can."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from livchat.errors import LivChatError
 from livchat.wire.doctor import Finding, Severity
 from livchat.wire.servers import ServerStatus
-from livchatd.installation import HOME, JOB, MANAGED, SERVER, Home, read_comment
-from livchatd.integrations.cloudflare import Record
-from livchatd.providers.base import Thing
-from livchatd.steps.orphans import CLOUDFLARE, Known, Stray, stray_record, stray_thing
-from livchatd.steps.repair import WORDS, RecordOrder, ThingOrder
+from livchatd.installation import Installation, read_comment
+from livchatd.integrations.dns import Record
+from livchatd.providers.base import INSTALLATION, Owner, Resource
+from livchatd.steps.orphans import (
+    CLOUDFLARE,
+    KnownState,
+    Orphan,
+    orphaned_record,
+    orphaned_resource,
+)
+from livchatd.steps.params import RecordRepair, ResourceRepair
+from livchatd.steps.repair import RESOURCE_NAMES
 from livchatd.storage.inventory import ServerRecord
 
-LOST = ServerStatus.LOST
-KINDS = {"machine": "machines", "address": "addresses", "key": "SSH keys"}
-SKEWED = 60.0
-"""Seconds by which clocks may differ: what happened when is told by both."""
-OLDER = "an older version"
-OLD = "; it is older than the table here: restore the one before, or name it to have it deleted"
+RESOURCES = {"machine": "machines", "address": "addresses", "key": "SSH keys"}
+"""The kinds of resources, each with its plural."""
+MAX_CLOCK_OFFSET_SECONDS = 60.0
+"""Beyond it, times of this machine and of the provider cannot be compared."""
+OLDER_VERSION = "an older version"
+OLDER_THAN_TABLE = (
+    "; it is older than the table here: restore the one before, or name it to have it deleted"
+)
+
+Repair = ResourceRepair | RecordRepair
 
 
 @dataclass(frozen=True)
-class ZonePlace:
+class DoctorFinding:
+    """A finding as the API shows it, and the parameters that repair it; None if no job can."""
+
+    finding: Finding
+    repair: Repair | None = None
+
+    @property
+    def of_other_installation(self) -> bool:
+        """Whether another installation made what was found."""
+        return self.finding.kind.startswith("foreign_")
+
+    def with_job(self, left_behind: Mapping[str, str]) -> DoctorFinding:
+        """Return the finding with the job that says that it left this behind, if one does."""
+        finding = self.finding
+        description = {
+            "machine": f"machine {finding.name} at {finding.provider}",
+            "address": f"address {finding.detail.split(' ')[1]} at {finding.provider}",
+            "key": f"SSH key {finding.name} at {finding.provider}",
+            "record": f"record {finding.name}",
+        }.get(finding.kind.partition("_")[2])
+        job_id = left_behind.get(description or "")
+        if job_id is None:
+            return self
+        why = f"{finding.why}; {job_id} left it behind"
+        changed = finding.model_copy(update={"why": why, "job_id": job_id})
+        return replace(self, finding=changed)
+
+
+@dataclass(frozen=True)
+class ZoneRef:
     """A zone of a DNS account."""
 
     account: str
     zone_id: str
 
 
-def thing(
-    found: Thing, provider: str, home: Home, before: Known, after: Known
-) -> tuple[Finding, ThingOrder] | None:
-    """A machine, address or key that belongs to nothing; None if it belongs.
+def resource_finding(
+    resource: Resource,
+    provider: str,
+    installation: Installation,
+    before: KnownState,
+    after: KnownState,
+) -> DoctorFinding | None:
+    """Return a machine, address or key that belongs to no server here; None if it belongs.
 
-    It is judged by what was known before the look and after it: a job that began or ended
-    meanwhile has made or taken away what the list shows or lacks.
+    It belongs if it did before the scan or does after it: a job that began or ended meanwhile has
+    made or deleted what the list has or lacks.
     """
-    whose = found.labels.get(HOME)
-    strays = [stray_thing(found, provider, here) for here in (before, after)]
-    stray = _foreign(whose) if whose != home.id else strays[0] and strays[1]
-    if stray is None:
+    owner = resource.owner or Owner(None, None)
+    foreign = owner.installation_id != installation.id
+    orphans = [orphaned_resource(resource, provider, state) for state in (before, after)]
+    orphan = _foreign(owner.installation_id) if foreign else orphans[0] and orphans[1]
+    if orphan is None:
         return None
-    foreign = whose != home.id
-    older = not foreign and found.created_at < home.since
+    older = not foreign and resource.created_at < installation.created_at
     finding = Finding(
-        id=f"{provider}/{found.kind}/{found.id}",
-        kind=f"{'foreign' if foreign else 'orphan'}_{found.kind}",
-        severity=Severity.INFO if foreign else Severity(stray.severity),
+        id=f"{provider}/{resource.kind}/{resource.id}",
+        kind=f"{'foreign' if foreign else 'orphan'}_{resource.kind}",
+        severity=Severity.INFO if foreign else Severity(orphan.severity),
         provider=provider,
-        name=found.name,
+        name=resource.name,
         detail=" ".join(
             part
-            for part in (WORDS[found.kind], found.where, f"for '{found.labels.get(SERVER, '')}'")
+            for part in (
+                RESOURCE_NAMES[resource.kind],
+                resource.where,
+                f"for '{owner.server or ''}'",
+            )
             if part
         ),
-        why=stray.why + (OLD if older else ""),
-        price_monthly=found.price_monthly,
-        currency=found.currency,
-        since=found.created_at or None,
-        job_id=found.labels.get(JOB),
-        home=whose or OLDER,
+        why=orphan.why + (OLDER_THAN_TABLE if older else ""),
+        price_monthly=resource.price_monthly,
+        currency=resource.currency,
+        since=resource.created_at or None,
+        job_id=owner.root_job_id,
+        home=owner.installation_id or OLDER_VERSION,
         mend="delete",
         named_only=foreign or older,
-        hint=f"livchat doctor --mend {provider}/{found.kind}/{found.id}",
+        hint=f"livchat doctor --mend {provider}/{resource.kind}/{resource.id}",
     )
-    kept = {key: found.labels[key] for key in (MANAGED, HOME, SERVER) if key in found.labels}
-    order = ThingOrder(
-        finding=finding.id, provider=provider, kind=found.kind, thing_id=found.id, labels=kept
+    repair = ResourceRepair(
+        finding=finding.id,
+        provider=provider,
+        kind=resource.kind,
+        thing_id=resource.id,
+        labels=ResourceRepair.owner_as_labels(owner),
     )
-    return finding, order
+    return DoctorFinding(finding, repair)
 
 
-def record(
-    found: Record, place: ZonePlace, home: Home, before: Known, after: Known
-) -> tuple[Finding, RecordOrder] | None:
-    """A record that belongs to nothing or points elsewhere; None if all is well."""
-    said = read_comment(found.comment)
-    if said is None:
+def record_finding(
+    record: Record,
+    zone: ZoneRef,
+    installation: Installation,
+    before: KnownState,
+    after: KnownState,
+) -> DoctorFinding | None:
+    """Return a DNS record that belongs to no app here or points elsewhere; None if all is well.
+
+    It is judged by what was known before and after the scan, as a resource is.
+    """
+    comment = read_comment(record.comment)
+    if comment is None:
         return None
-    ours = said.home == home.id
-    strays = [stray_record(found, said, place.account, here) for here in (before, after)]
-    stray = (strays[0] and strays[1]) if ours else _foreign(said.home)
-    if stray is None:
+    ours = comment.installation_id == installation.id
+    orphans = [orphaned_record(record, comment, zone.account, state) for state in (before, after)]
+    orphan = (orphans[0] and orphans[1]) if ours else _foreign(comment.installation_id)
+    if orphan is None:
         return None
-    kind = {"delete": "orphan_record", "point": "astray_record"}[stray.mend]
-    older = ours and stray.mend == "delete" and found.created_at < home.since
-    name = f"{place.account}/record/{found.id}"
+    kind = {"delete": "orphan_record", "point": "astray_record"}[orphan.mend]
+    older = ours and orphan.mend == "delete" and record.created_at < installation.created_at
+    name = f"{zone.account}/record/{record.id}"
     finding = Finding(
         id=name,
         kind=kind if ours else "foreign_record",
-        severity=Severity(stray.severity) if ours else Severity.INFO,
-        provider=place.account,
-        name=found.name,
-        detail=f"{found.type} {found.content} for {said.app} on '{said.server}'",
-        why=stray.why + (OLD if older else ""),
-        since=found.created_at or None,
-        home=said.home or OLDER,
-        mend=stray.mend,
+        severity=Severity(orphan.severity) if ours else Severity.INFO,
+        provider=zone.account,
+        name=record.name,
+        detail=f"{record.type} {record.content} for {comment.app} on '{comment.server}'",
+        why=orphan.why + (OLDER_THAN_TABLE if older else ""),
+        since=record.created_at or None,
+        home=comment.installation_id or OLDER_VERSION,
+        mend=orphan.mend,
         named_only=not ours or older,
         hint=f"livchat doctor --mend {name}",
     )
-    order = RecordOrder(
+    repair = RecordRepair(
         finding=name,
-        account=place.account,
-        zone_id=place.zone_id,
-        record_id=found.id,
-        name=found.name,
-        comment=found.comment or "",
-        mend=stray.mend,
+        account=zone.account,
+        zone_id=zone.zone_id,
+        record_id=record.id,
+        name=record.name,
+        comment=record.comment or "",
+        mend=orphan.mend,
     )
-    return finding, order
+    return DoctorFinding(finding, repair)
 
 
-def server(known: ServerRecord, machine: Thing | None, things: Sequence[Thing]) -> Finding:
-    """A server whose machine is gone, or has lost the labels by which it is ours."""
-    held = [one for one in things if one.labels.get(SERVER) == known.name]
+def server_finding(
+    server: ServerRecord, machine: Resource | None, resources: Sequence[Resource]
+) -> DoctorFinding:
+    """Return a server whose machine is gone, or has lost our labels (`machine`).
+
+    `resources` are this installation's at the provider: those of the server still cost.
+    """
+    held = [one for one in resources if one.owner and one.owner.server == server.name]
     prices = [Decimal(one.price_monthly) for one in held if one.price_monthly is not None]
     unmarked = machine is not None
-    return Finding(
-        id=f"{known.provider}/server/{known.name}",
-        kind="unmarked_server" if unmarked else "lost_server",
-        severity=Severity.WARNING if unmarked else Severity.ERROR,
-        provider=known.provider,
-        name=known.name,
-        detail=f"server at {known.ip_address or 'no address'}, {known.status.value}",
-        why=_lost(known, machine),
-        price_monthly=f"{sum(prices):f}" if prices else None,
-        currency=next((one.currency for one in held if one.currency), None),
-        since=known.created_at,
-        hint=(
-            f"put the label {HOME} back on the machine {known.machine_id}"
-            if unmarked
-            else f"livchat server delete {known.name}"
-        ),
+    return DoctorFinding(
+        Finding(
+            id=f"{server.provider}/server/{server.name}",
+            kind="unmarked_server" if unmarked else "lost_server",
+            severity=Severity.WARNING if unmarked else Severity.ERROR,
+            provider=server.provider,
+            name=server.name,
+            detail=f"server at {server.ip_address or 'no address'}, {server.status.value}",
+            why=_why_lost(server, machine),
+            price_monthly=f"{sum(prices):f}" if prices else None,
+            currency=next((one.currency for one in held if one.currency), None),
+            since=server.created_at,
+            hint=(
+                f"put the label {INSTALLATION} back on the machine {server.machine_id}"
+                if unmarked
+                else f"livchat server delete {server.name}"
+            ),
+        )
     )
 
 
-def _lost(known: ServerRecord, machine: Thing | None) -> str:
+def credential_finding(name: str, error: LivChatError) -> DoctorFinding:
+    """Return a provider's or DNS account's credential that is refused."""
+    command = "cloudflare" if name == CLOUDFLARE else f"provider {name}"
+    return DoctorFinding(
+        Finding(
+            id=f"{name}/credential/token",
+            kind="refused_credential",
+            severity=Severity.ERROR,
+            provider=name,
+            name="token",
+            detail=f"the credential for {name}",
+            why=error.message,
+            hint=error.hint or f"livchat config {command}",
+        )
+    )
+
+
+def clock_finding(provider: str, offset: float | None) -> DoctorFinding | None:
+    """Return this machine's clock if it is wrong; `offset`: seconds by which the other is ahead."""
+    if offset is None or abs(offset) < MAX_CLOCK_OFFSET_SECONDS:
+        return None
+    direction = "behind" if offset > 0 else "ahead of"
+    return DoctorFinding(
+        Finding(
+            id="local/wrong_clock/clock",
+            kind="wrong_clock",
+            severity=Severity.WARNING,
+            provider="local",
+            name="clock",
+            detail=f"the clock of this machine, beside that of {provider}",
+            why=f"it is {abs(offset):.0f} s {direction} that of {provider}",
+            hint="timedatectl set-ntp true",
+        )
+    )
+
+
+def of_this_installation(resource: Resource, installation: Installation) -> bool:
+    """Return whether this installation made a resource."""
+    return resource.owner is not None and resource.owner.installation_id == installation.id
+
+
+def _why_lost(server: ServerRecord, machine: Resource | None) -> str:
     if machine is not None:
         return "its machine does not carry our labels any more, so nothing here would delete it"
-    if known.status is LOST:
+    if server.status is ServerStatus.LOST:
         return "a job that made or deleted it did not come to its end"
     return "its machine is gone"
 
 
-def is_foreign(finding: Finding) -> bool:
-    """Whether another installation made it."""
-    return finding.kind.startswith("foreign_")
-
-
-def is_ours(found: Thing, home: Home) -> bool:
-    """Whether this installation made it."""
-    return found.labels.get(HOME) == home.id
-
-
-def refused(name: str, error: LivChatError) -> Finding:
-    """A credential that is not taken any more."""
-    command = "cloudflare" if name == CLOUDFLARE else f"provider {name}"
-    return Finding(
-        id=f"{name}/credential/token",
-        kind="refused_credential",
-        severity=Severity.ERROR,
-        provider=name,
-        name="token",
-        detail=f"the credential for {name}",
-        why=error.message,
-        hint=error.hint or f"livchat config {command}",
-    )
-
-
-def clock(name: str, ahead: float | None) -> Finding | None:
-    """The clock of this machine, if the provider's says something else."""
-    if ahead is None or abs(ahead) < SKEWED:
-        return None
-    return Finding(
-        id="local/wrong_clock/clock",
-        kind="wrong_clock",
-        severity=Severity.WARNING,
-        provider="local",
-        name="clock",
-        detail=f"the clock of this machine, beside that of {name}",
-        why=f"it is {abs(ahead):.0f} s {'behind' if ahead > 0 else 'ahead of'} that of {name}",
-        hint="timedatectl set-ntp true",
-    )
-
-
-def with_job(finding: Finding, left: Mapping[str, str]) -> Finding:
-    """The finding with the job that says itself that it left this behind, if one does."""
-    kind = finding.kind.partition("_")[2]
-    words = {
-        "machine": f"machine {finding.name} at {finding.provider}",
-        "address": f"address {finding.detail.split(' ')[1]} at {finding.provider}",
-        "key": f"SSH key {finding.name} at {finding.provider}",
-        "record": f"record {finding.name}",
-    }.get(kind)
-    job_id = left.get(words or "")
-    if job_id is None:
-        return finding
-    why = f"{finding.why}; {job_id} left it behind"
-    return finding.model_copy(update={"why": why, "job_id": job_id})
-
-
-def _foreign(whose: str | None) -> Stray:
-    return Stray(f"another installation of LivChat made it ({whose or OLDER})", "warning")
+def _foreign(owner: str | None) -> Orphan:
+    return Orphan(f"another installation of LivChat made it ({owner or OLDER_VERSION})", "warning")

@@ -1,4 +1,4 @@
-"""DNS at Cloudflare: zones, and records that carry their owner in the comment."""
+"""DNS at Cloudflare, through its own library."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import importlib
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import SecretStr
 
 from livchat.errors import Conflict, NotConfigured, NotFound
+from livchatd.integrations.dns import Record, Zone
 
 if TYPE_CHECKING:
     from cloudflare import AsyncCloudflare
@@ -20,80 +21,24 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 BASE_URL = "https://api.cloudflare.com/client/v4"
-PAGE = 100
-ZONES = 50
-"""Zones of a page, the most that there are."""
-PAUSES = (0.5, 1.0)
-"""Seconds before a call is made again that failed at once and may pass."""
-AUTOMATIC = 1
-"""The TTL by which Cloudflare chooses it."""
+RECORDS_PER_PAGE = 100
+ZONES_PER_PAGE = 50
+"""The most that Cloudflare allows."""
+RETRY_PAUSES = (0.5, 1.0)
+"""Seconds before a call that failed at once, and may pass, is made again."""
+AUTOMATIC_TTL = 1
+"""The TTL that leaves it to Cloudflare."""
 EXCLUSIVE = frozenset({"A", "AAAA", "CNAME"})
-"""Kinds that decide together where a name leads: a foreign one beside ours would take its share."""
+"""Kinds that decide together where a name leads: a foreign one beside ours takes part of it."""
 HINT = "livchat config cloudflare"
-
-
-@dataclass(frozen=True)
-class Zone:
-    """A zone and who answers for it. `status` is Cloudflare's: active, pending or another."""
-
-    id: str
-    name: str
-    status: str
-    name_servers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Record:
-    """A DNS record; `comment` says whose it is."""
-
-    id: str
-    name: str
-    type: str
-    content: str
-    comment: str | None
-    created_at: str = ""
-
-
-class Dns(Protocol):
-    """A DNS account."""
-
-    async def check(self) -> None:
-        """Try the credential: `Unauthorized` if refused, `ProviderUnavailable` if not tried."""
-
-    async def zone(self, name: str) -> Zone:
-        """A zone by name; `NotFound` names the zones that there are."""
-
-    async def zones(self) -> list[Zone]:
-        """Every zone that the credential may see."""
-
-    async def records(
-        self,
-        zone_id: str,
-        *,
-        name: str | None = None,
-        owner: str | None = None,
-        owners: str | None = None,
-    ) -> list[Record]:
-        """Records of a zone, by exact name, by exact comment or by its beginning, or all."""
-
-    async def put(self, zone_id: str, name: str, kind: str, content: str, owner: str) -> Record:
-        """Make the record so: created, changed if `owner` is its comment, left alone if it is so.
-
-        A record of the same name that somebody else owns is a `Conflict` that names it.
-        """
-
-    async def delete(self, zone_id: str, record_id: str) -> None:
-        """Delete a record; one that is gone already is fine."""
-
-    async def close(self) -> None:
-        """Close the connection."""
 
 
 class CloudflareDns:
     """A Cloudflare account, by API token, or by e-mail and global API key.
 
-    `base_url` None is Cloudflare itself. Nothing is read from the environment: a stray
-    CLOUDFLARE_API_KEY would otherwise silence the token.
+    `base_url` None is Cloudflare itself; `timeout` is for one request, in seconds. Nothing is read
+    from the environment: a stray CLOUDFLARE_API_KEY would otherwise silence the token. Raises
+    `NotConfigured` without a credential.
     """
 
     def __init__(
@@ -112,80 +57,81 @@ class CloudflareDns:
         self._email = email
         self._key = api_key
         self._timeout = timeout
-        self._made: AsyncCloudflare | None = None
-        self._making = asyncio.Lock()
-        self._finding: dict[str, asyncio.Task[Zone]] = {}
+        self._client: AsyncCloudflare | None = None
+        self._client_lock = asyncio.Lock()
+        self._zone_lookups: dict[str, asyncio.Task[Zone]] = {}
 
     async def check(self) -> None:
-        """Try the credential on what it is for: the zones."""
-        await self._zones("try the credential", per_page=5)
+        """Try the credential on what it is for: the zones. See `Dns.check`."""
+        await self._zones_page("try the credential", per_page=5)
 
     async def zone(self, name: str) -> Zone:
-        """A zone by name; one that is pending is returned as well, with its status.
+        """Return a zone by its name, one that is pending too; see `Dns.zone`.
 
-        Who asks while it is being asked for gets the same answer.
+        Calls for one zone at the same time share one request.
         """
-        wanted = _plain(name)
-        if wanted not in self._finding:
-            finding = self._finding[wanted] = asyncio.create_task(self._find(wanted))
-            finding.add_done_callback(partial(self._told, wanted))
-        return await asyncio.shield(self._finding[wanted])
+        normalised = _normalised(name)
+        if normalised not in self._zone_lookups:
+            lookup = asyncio.create_task(self._find_zone(normalised))
+            self._zone_lookups[normalised] = lookup
+            lookup.add_done_callback(partial(self._forget_lookup, normalised))
+        return await asyncio.shield(self._zone_lookups[normalised])
 
     async def zones(self) -> list[Zone]:
-        """Every zone that the credential may see."""
-        found: list[Zone] = []
-        number = 1
+        """Return every zone that the credential may see."""
+        zones: list[Zone] = []
+        page = 1
         while True:
-            rows = await self._zones("list the zones", page=number, per_page=ZONES)
-            found += rows
-            if len(rows) < ZONES:
-                return found
-            number += 1
+            rows = await self._zones_page("list the zones", page=page, per_page=ZONES_PER_PAGE)
+            zones += rows
+            if len(rows) < ZONES_PER_PAGE:
+                return zones
+            page += 1
 
     async def records(
         self,
         zone_id: str,
         *,
         name: str | None = None,
-        owner: str | None = None,
-        owners: str | None = None,
+        comment: str | None = None,
+        comment_prefix: str | None = None,
     ) -> list[Record]:
-        """Records of a zone, by exact name, by exact comment or by its beginning, or all."""
-        found: list[Record] = []
-        exactly = {"name": name and _plain(name), "comment": owner}
-        filters = {key: {"exact": value} for key, value in exactly.items() if value is not None}
-        if owners is not None:
-            filters["comment"] = {"startswith": owners}
-        number = 1
+        """Return records of a zone; see `Dns.records`."""
+        records: list[Record] = []
+        exact = {"name": name and _normalised(name), "comment": comment}
+        filters = {key: {"exact": value} for key, value in exact.items() if value is not None}
+        if comment_prefix is not None:
+            filters["comment"] = {"startswith": comment_prefix}
+        page = 1
         while True:
-            rows = await self._page(zone_id, number, filters)
-            found += rows
+            rows = await self._records_page(zone_id, page, filters)
+            records += rows
             # The library's own paging stops only at an empty page, one request later.
-            if len(rows) < PAGE:
+            if len(rows) < RECORDS_PER_PAGE:
                 break
-            number += 1
-        # Comments are compared without case over there.
+            page += 1
+        # Cloudflare compares comments without case.
         return [
             record
-            for record in found
-            if owner in {None, record.comment} and (record.comment or "").startswith(owners or "")
+            for record in records
+            if comment in {None, record.comment}
+            and (record.comment or "").startswith(comment_prefix or "")
         ]
 
-    async def put(self, zone_id: str, name: str, kind: str, content: str, owner: str) -> Record:
-        """Make the record so.
-
-        A foreign record that says the same already is left alone and returned.
-        """
-        wanted = Record("", _plain(name), kind.upper(), content, owner)
+    async def ensure_record(
+        self, zone_id: str, name: str, kind: str, content: str, comment: str
+    ) -> Record:
+        """Make a record so, and return it; see `Dns.ensure_record`. It is never proxied."""
+        wanted = Record("", _normalised(name), kind.upper(), content, comment)
         try:
-            return await self._put(zone_id, wanted)
+            return await self._ensure(zone_id, wanted)
         except Conflict as error:
             if not error.details.get("exists"):
                 raise
         # It was made in between, or by a request of ours whose answer was lost: look again, once.
-        return await self._put(zone_id, wanted)
+        return await self._ensure(zone_id, wanted)
 
-    async def delete(self, zone_id: str, record_id: str) -> None:
+    async def delete_record(self, zone_id: str, record_id: str) -> None:
         """Delete a record; one that is gone already is fine."""
 
         async def call(client: AsyncCloudflare) -> None:
@@ -194,44 +140,44 @@ class CloudflareDns:
             await _result(await records.delete(record_id, zone_id=zone_id))
 
         with contextlib.suppress(NotFound):
-            await self._ask(f"delete record {record_id}", call)
+            await self._call(f"delete record {record_id}", call)
 
     async def close(self) -> None:
         """Close the connection."""
-        made, self._made = self._made, None
-        if made is not None:
-            await made.close()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
 
-    async def _find(self, wanted: str) -> Zone:
-        for found in await self._zones(f"find zone {wanted}", name=wanted, per_page=5):
-            if found.name == wanted:
-                return found
+    async def _find_zone(self, name: str) -> Zone:
+        for zone in await self._zones_page(f"find zone {name}", name=name, per_page=5):
+            if zone.name == name:
+                return zone
         names = sorted(zone.name for zone in await self.zones())
         raise NotFound(
-            f"there is no zone {wanted} in this account; "
+            f"there is no zone {name} in this account; "
             + (f"there are {', '.join(names)}" if names else "there is none"),
             hint="add the domain at https://dash.cloudflare.com",
-            details={"zone": wanted, "zones": names},
+            details={"zone": name, "zones": names},
         )
 
-    def _told(self, wanted: str, finding: asyncio.Task[Zone]) -> None:
-        del self._finding[wanted]
-        if not finding.cancelled():
-            finding.exception()  # nobody may wait for it any more
+    def _forget_lookup(self, name: str, lookup: asyncio.Task[Zone]) -> None:
+        del self._zone_lookups[name]
+        if not lookup.cancelled():
+            lookup.exception()  # nobody may wait for it any more
 
-    async def _put(self, zone_id: str, wanted: Record) -> Record:
-        rivals = [
+    async def _ensure(self, zone_id: str, wanted: Record) -> Record:
+        competing = [
             record
             for record in await self.records(zone_id, name=wanted.name)
             if record.type == wanted.type or {record.type, wanted.type} <= EXCLUSIVE
         ]
-        same = next((record for record in rivals if _says_the_same(record, wanted)), None)
-        own = [record for record in rivals if record.comment == wanted.comment]
-        _refuse_foreign(wanted, [record for record in rivals if record not in own], same)
+        same = next((record for record in competing if _is_same(record, wanted)), None)
+        own = [record for record in competing if record.comment == wanted.comment]
+        _refuse_foreign(wanted, [record for record in competing if record not in own], same)
         keep = same or next((record for record in own if record.type == wanted.type), None)
         for extra in own:
-            if extra is not keep and _excludes(extra, wanted):
-                await self.delete(zone_id, extra.id)
+            if extra is not keep and _cannot_coexist(extra, wanted):
+                await self.delete_record(zone_id, extra.id)
         if keep is None:
             return await self._write(wanted, "create", zone_id=zone_id)
         if same is not None:
@@ -239,29 +185,29 @@ class CloudflareDns:
         return await self._write(wanted, "update", keep.id, zone_id=zone_id)
 
     async def _write(self, wanted: Record, verb: str, *where: str, zone_id: str) -> Record:
-        """Create or update: never proxied, so that a certificate can be had for it."""
+        """Create or update a record: never proxied, so that a certificate can be had for it."""
 
         async def call(client: AsyncCloudflare) -> Record:
             # The library types each kind of record by itself.
             records = client.dns.records.with_raw_response
             method: Callable[..., Awaitable[Any]] = getattr(records, verb)
-            answer = await method(
+            response = await method(
                 *where,
                 zone_id=zone_id,
                 name=wanted.name,
                 type=wanted.type,
                 content=wanted.content,
-                ttl=AUTOMATIC,
+                ttl=AUTOMATIC_TTL,
                 proxied=False,
                 comment=wanted.comment,
             )
-            return _record(await _result(answer))
+            return _record(await _result(response))
 
-        return await self._ask(f"{verb} record {wanted.name}", call)
+        return await self._call(f"{verb} record {wanted.name}", call)
 
-    async def _zones(self, doing: str, **filters: Any) -> list[Zone]:
+    async def _zones_page(self, doing: str, **filters: Any) -> list[Zone]:
         async def call(client: AsyncCloudflare) -> list[Zone]:
-            answer = await client.zones.with_raw_response.list(**filters)
+            response = await client.zones.with_raw_response.list(**filters)
             return [
                 Zone(
                     row["id"],
@@ -269,29 +215,31 @@ class CloudflareDns:
                     row.get("status") or "unknown",
                     tuple(row.get("name_servers") or ()),
                 )
-                for row in await _result(answer)
+                for row in await _result(response)
             ]
 
-        return await self._ask(doing, call)
+        return await self._call(doing, call)
 
-    async def _page(self, zone_id: str, number: int, filters: dict[str, Any]) -> list[Record]:
+    async def _records_page(
+        self, zone_id: str, number: int, filters: dict[str, Any]
+    ) -> list[Record]:
         async def call(client: AsyncCloudflare) -> list[Record]:
-            answer = await client.dns.records.with_raw_response.list(
-                zone_id=zone_id, page=number, per_page=PAGE, **filters
+            response = await client.dns.records.with_raw_response.list(
+                zone_id=zone_id, page=number, per_page=RECORDS_PER_PAGE, **filters
             )
-            return [_record(row) for row in await _result(answer)]
+            return [_record(row) for row in await _result(response)]
 
-        return await self._ask("list the records", call)
+        return await self._call("list the records", call)
 
-    async def _ask(self, doing: str, call: Callable[[AsyncCloudflare], Awaitable[T]]) -> T:
-        client = await self._client()
-        from livchatd.integrations.cloudflare_errors import EXPECTED, explain, quick  # noqa: PLC0415
+    async def _call(self, doing: str, call: Callable[[AsyncCloudflare], Awaitable[T]]) -> T:
+        client = await self._connected()
+        from livchatd.integrations.cloudflare_errors import EXPECTED, explain, is_quick  # noqa: PLC0415
 
-        for pause in PAUSES:
+        for pause in RETRY_PAUSES:
             try:
                 return await call(client)
             except EXPECTED as error:
-                if not quick(error):
+                if not is_quick(error):
                     raise explain(error, doing) from error
             await asyncio.sleep(pause)
         try:
@@ -299,14 +247,14 @@ class CloudflareDns:
         except EXPECTED as error:
             raise explain(error, doing) from error
 
-    async def _client(self) -> AsyncCloudflare:
-        async with self._making:
-            if self._made is None:
-                self._made = await asyncio.to_thread(self._make)
-            return self._made
+    async def _connected(self) -> AsyncCloudflare:
+        async with self._client_lock:
+            if self._client is None:
+                self._client = await asyncio.to_thread(self._build)
+            return self._client
 
-    def _make(self) -> AsyncCloudflare:
-        """Import and build: more than a second, so in a thread."""
+    def _build(self) -> AsyncCloudflare:
+        """Import the library and build its client: more than a second, so in a thread."""
         from cloudflare import AsyncCloudflare  # noqa: PLC0415
 
         from livchatd.integrations import cloudflare_errors  # noqa: F401, PLC0415
@@ -317,7 +265,7 @@ class CloudflareDns:
             api_email=self._email,
             api_key=_reveal(self._key),
             timeout=self._timeout,
-            # It would sit out a refusal of minutes while somebody waits for the answer.
+            # The library would sit out a refusal of minutes while somebody waits.
             max_retries=0,
         )
         # None means "from the environment" to the constructor, and nothing here.
@@ -335,13 +283,13 @@ def _reveal(secret: SecretStr | None) -> str | None:
     return None if secret is None else secret.get_secret_value()
 
 
-def _plain(name: str) -> str:
+def _normalised(name: str) -> str:
     return name.lower().rstrip(".")
 
 
-async def _result(answer: Any) -> Any:
-    """What is in the envelope: the library's models would take 50 ms of the loop to be built."""
-    return (await answer.json())["result"]
+async def _result(response: Any) -> Any:
+    """Return what is in the envelope: building the library's models takes 50 ms of the loop."""
+    return (await response.json())["result"]
 
 
 def _record(row: dict[str, Any]) -> Record:
@@ -355,13 +303,13 @@ def _record(row: dict[str, Any]) -> Record:
     )
 
 
-def _says_the_same(record: Record, wanted: Record) -> bool:
+def _is_same(record: Record, wanted: Record) -> bool:
     # Texts come back in quotes.
     return record.type == wanted.type and record.content.strip('"') == wanted.content.strip('"')
 
 
-def _excludes(record: Record, wanted: Record) -> bool:
-    """Whether it cannot stay beside the one that is wanted: A and AAAA live together."""
+def _cannot_coexist(record: Record, wanted: Record) -> bool:
+    """Return whether a record cannot stay beside the wanted one: A and AAAA can."""
     return record.type == wanted.type or "CNAME" in {record.type, wanted.type}
 
 

@@ -1,4 +1,4 @@
-"""Cloudflare's errors in our words. Import it late: it brings the library."""
+"""Cloudflare's errors as `livchat.errors`. Import it late: it brings the library."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cloudflare import APIConnectionError, APIError, APIStatusError, APITimeoutE
 
 from livchat.errors import (
     Conflict,
-    Invalid,
+    InvalidRequest,
     LivChatError,
     NotFound,
     ProviderError,
@@ -18,7 +18,7 @@ from livchat.errors import (
 )
 
 EXPECTED = (APIError, AttributeError, KeyError, TypeError, ValueError)
-"""What a call may raise: the library's errors, and what it stumbles over in a wrong answer."""
+"""What a call may raise: the library's errors, and what it raises over a malformed response."""
 
 _HINT = "livchat config cloudflare"
 _STATUS = "see https://www.cloudflarestatus.com, and try again in a moment"
@@ -28,25 +28,25 @@ _GONE = frozenset({81044})
 _CONTENT = frozenset({1004, 9005, 9020, 9021})
 
 
-def quick(error: Exception) -> bool:
-    """Whether it failed at once and may pass a moment later: no time-out, no refusal."""
+def is_quick(error: Exception) -> bool:
+    """Return whether a call failed at once and may pass a moment later: no time-out, no refusal."""
     if isinstance(error, APIStatusError):
         return error.status_code >= 500
     return isinstance(error, APIConnectionError) and not isinstance(error, APITimeoutError)
 
 
 def explain(error: Exception, doing: str) -> LivChatError:
-    """The error of one call; `doing` says what was tried, in a few words."""
+    """Return the error of one call; `doing` says what was tried, in a few words."""
     if isinstance(error, APITimeoutError):
-        return _away(f"cloudflare took too long: {doing}")
+        return _unavailable(f"cloudflare took too long: {doing}")
     if isinstance(error, APIConnectionError):
-        return _away(f"cloudflare cannot be reached: {doing}")
+        return _unavailable(f"cloudflare cannot be reached: {doing}")
     if isinstance(error, APIStatusError):
         return _refusal(error, doing)
-    return _away(f"cloudflare gave an answer that cannot be read: {doing}")
+    return _unavailable(f"cloudflare gave an answer that cannot be read: {doing}")
 
 
-def _away(text: str) -> ProviderUnavailable:
+def _unavailable(text: str) -> ProviderUnavailable:
     return ProviderUnavailable(text, hint=_STATUS)
 
 
@@ -55,11 +55,11 @@ def _refusal(error: APIStatusError, doing: str) -> LivChatError:
     text = f"{doing}: {_reason(error)}"
     details: dict[str, Any] = {"codes": sorted(codes), "http_status": error.status_code}
     if error.status_code == 429:
-        details["retry_after"] = _wait(error)
+        details["retry_after"] = _retry_after(error)
         hint = "try again in a few minutes"
         return RateLimited(f"cloudflare's limit of requests: {text}", hint=hint, details=details)
     if error.status_code >= 500:
-        return _away(f"cloudflare answered {error.status_code}: {text}")
+        return _unavailable(f"cloudflare answered {error.status_code}: {text}")
     if error.status_code in {401, 403} or codes & _CREDENTIAL:
         return Unauthorized(
             f"cloudflare refuses the credential: {text}", hint=_HINT, details=details
@@ -69,14 +69,14 @@ def _refusal(error: APIStatusError, doing: str) -> LivChatError:
     if error.status_code == 404 or codes & _GONE:
         return NotFound(text, details=details)
     if codes & _CONTENT:
-        return Invalid(text, details={**details, "fields": []})
+        return InvalidRequest(text, details={**details, "fields": []})
     return ProviderError(f"cloudflare refused: {text}", details=details)
 
 
-def _wait(error: APIStatusError) -> float | None:
-    """Seconds for which it will go on refusing, as it says."""
-    told = error.response.headers.get("retry-after", "")
-    return float(told) if told.isdecimal() else None
+def _retry_after(error: APIStatusError) -> float | None:
+    """Return the seconds for which it will go on refusing, if it says so."""
+    header = error.response.headers.get("retry-after", "")
+    return float(header) if header.isdecimal() else None
 
 
 def _codes(error: APIStatusError) -> set[int]:

@@ -20,10 +20,11 @@ from livchatd.integrations.portainer_errors import refusal
 T = TypeVar("T")
 
 _HOST = "http://portainer"
-_REMOVAL = 4.0
-"""Removing a stack ends with the answer: it has so many times the time of other calls."""
-_DOCKER = frozenset({1, 2})
-_ERROR = 4
+_REMOVAL_TIMEOUTS = 4.0
+"""Portainer responds once a stack is removed: that call gets so many times the usual time-out."""
+_DOCKER_TYPES = frozenset({1, 2})
+"""Portainer's types of an environment: Docker by its socket, Docker by an agent."""
+_ERROR_STATUS = 4
 
 
 class StackState(StrEnum):
@@ -46,25 +47,34 @@ class Stack:
 
 
 class Portainer(Protocol):
-    """One Portainer. Logs in by user and password when first needed, again when a token ends."""
+    """The Portainer of one server: it logs in when first needed, and again when a token ends.
 
-    async def ready(self) -> bool:
-        """Whether it answers (`GET /api/system/status`)."""
+    Every call raises `ProviderUnavailable` if Portainer does not answer, and `ProviderError` if it
+    refuses.
+    """
 
-    async def endpoint(self) -> int:
+    async def is_ready(self) -> bool:
+        """Return whether it answers (`GET /api/system/status`)."""
+
+    async def environment_id(self) -> int:
         """The id of the local environment, made if there is none."""
 
     async def stack(self, name: str) -> Stack | None:
-        """A stack by name, or None."""
+        """Return a stack by its name, or None."""
 
     async def stack_file(self, stack_id: int) -> str:
-        """The Compose file that a stack was deployed with last."""
+        """Return the Compose file that a stack was deployed with last."""
 
-    async def deploy(self, name: str, compose: str, env: Mapping[str, str] | None = None) -> Stack:
-        """Create the stack, or update it in place. Answers while it is still deploying."""
+    async def deploy_stack(
+        self, name: str, compose: str, env: Mapping[str, str] | None = None
+    ) -> Stack:
+        """Create a stack or update it in place; return it while it is still deploying.
 
-    async def delete(self, name: str) -> None:
-        """Remove a stack; one that is gone already is fine."""
+        `env` replaces the variables that it had.
+        """
+
+    async def delete_stack(self, name: str) -> None:
+        """Remove a stack and wait until it is gone; one that is gone already is fine."""
 
     async def close(self) -> None:
         """Close the connection."""
@@ -81,9 +91,10 @@ _STATES = {
 class PortainerApi:
     """Portainer over the Unix socket of an SSH tunnel.
 
-    `connect` gives the socket's path; it is asked first of all, and again when nothing answers
-    there: the SSH connection may have been made anew, or Portainer have moved. `password` gives the
-    password of the user `admin`; it is asked after `connect`.
+    `connect` returns the socket's path; it is called first, and again when nothing answers there:
+    the SSH connection may have been made anew, or Portainer have moved. `password` returns the
+    password of the user `admin`; it is called after `connect`. `timeout` is for one call, in
+    seconds.
     """
 
     def __init__(
@@ -99,37 +110,39 @@ class PortainerApi:
         self._connecting = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
         self._token: str | None = None
-        self._endpoint: int | None = None
+        self._environment_id: int | None = None
         self._logging_in = asyncio.Lock()
 
-    async def ready(self) -> bool:
-        """Whether it answers."""
+    async def is_ready(self) -> bool:
+        """Return whether it answers."""
         try:
-            quick = aiohttp.ClientTimeout(total=self._timeout / 3)
-            await self._send("GET", "/api/system/status", dict, token=None, timeout=quick)
+            short = aiohttp.ClientTimeout(total=self._timeout / 3)
+            await self._send("GET", "/api/system/status", dict, token=None, timeout=short)
         except (ProviderUnavailable, ProviderError):
             return False
         return True
 
-    async def endpoint(self) -> int:
+    async def environment_id(self) -> int:
         """The id of the local environment, made if there is none."""
-        if self._endpoint is None:
-            found = await self._local()
-            self._endpoint = found if found is not None else await self._add_local()
-        return self._endpoint
+        if self._environment_id is None:
+            found = await self._find_local()
+            self._environment_id = found if found is not None else await self._add_local()
+        return self._environment_id
 
     async def stack(self, name: str) -> Stack | None:
-        """A stack by name, or None."""
+        """Return a stack by its name, or None."""
         found = await self._find(name)
         return None if found is None else found.stack
 
     async def stack_file(self, stack_id: int) -> str:
-        """The Compose file that a stack was deployed with last."""
-        where = f"/api/stacks/{stack_id}/file"
-        return await self._ask("GET", where, lambda answer: _text(answer["StackFileContent"]))
+        """Return the Compose file that a stack was deployed with last."""
+        path = f"/api/stacks/{stack_id}/file"
+        return await self._call("GET", path, lambda body: _text(body["StackFileContent"]))
 
-    async def deploy(self, name: str, compose: str, env: Mapping[str, str] | None = None) -> Stack:
-        """Create the stack, or update it in place; `env` replaces what was there."""
+    async def deploy_stack(
+        self, name: str, compose: str, env: Mapping[str, str] | None = None
+    ) -> Stack:
+        """Create a stack or update it in place; see `Portainer.deploy_stack`."""
         pairs = [{"name": key, "value": value} for key, value in (env or {}).items()]
         found = await self._find(name)
         if found is None:
@@ -146,18 +159,18 @@ class PortainerApi:
             "Prune": True,
             "RepullImageAndRedeploy": False,
         }
-        where = f"/api/stacks/{found.stack.id}?endpointId={found.endpoint}"
-        return await self._ask("PUT", where, _stack, json=body)
+        path = f"/api/stacks/{found.stack.id}?endpointId={found.environment_id}"
+        return await self._call("PUT", path, _stack, json=body)
 
-    async def delete(self, name: str) -> None:
+    async def delete_stack(self, name: str) -> None:
         """Remove a stack and wait until it is gone; one that is gone already is fine."""
         found = await self._find(name)
         if found is None:
             return
         with contextlib.suppress(NotFound):
-            where = f"/api/stacks/{found.stack.id}?endpointId={found.endpoint}"
-            longer = aiohttp.ClientTimeout(total=self._timeout * _REMOVAL)
-            await self._ask("DELETE", where, lambda _: None, timeout=longer)
+            path = f"/api/stacks/{found.stack.id}?endpointId={found.environment_id}"
+            longer = aiohttp.ClientTimeout(total=self._timeout * _REMOVAL_TIMEOUTS)
+            await self._call("DELETE", path, lambda _: None, timeout=longer)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -166,51 +179,53 @@ class PortainerApi:
             await session.close()
 
     async def _create(self, name: str, compose: str, pairs: list[dict[str, str]]) -> Stack:
-        endpoint = await self.endpoint()
+        environment_id = await self.environment_id()
         body = {
             "Name": name,
-            "SwarmID": await self._swarm(endpoint),
+            "SwarmID": await self._swarm_id(environment_id),
             "StackFileContent": compose,
             "Env": pairs,
             "FromAppTemplate": False,
         }
-        where = f"/api/stacks/create/swarm/string?endpointId={endpoint}"
-        return await self._ask("POST", where, _stack, json=body)
+        path = f"/api/stacks/create/swarm/string?endpointId={environment_id}"
+        return await self._call("POST", path, _stack, json=body)
 
-    async def _local(self) -> int | None:
-        return await self._ask(
+    async def _find_local(self) -> int | None:
+        return await self._call(
             "GET",
             "/api/endpoints?excludeSnapshots=true",
-            lambda listed: next((int(one["Id"]) for one in listed if one["Type"] in _DOCKER), None),
+            lambda listed: next(
+                (int(one["Id"]) for one in listed if one["Type"] in _DOCKER_TYPES), None
+            ),
         )
 
     async def _add_local(self) -> int:
         # A form, not JSON: so Portainer reads it.
         form = {"Name": "primary", "EndpointCreationType": "1"}
         try:
-            return await self._ask("POST", "/api/endpoints", lambda one: int(one["Id"]), data=form)
+            return await self._call("POST", "/api/endpoints", lambda one: int(one["Id"]), data=form)
         except Conflict:
-            found = await self._local()
+            found = await self._find_local()
             if found is None:
                 raise
             return found
 
-    async def _swarm(self, endpoint: int) -> str:
-        where = f"/api/endpoints/{endpoint}/docker/swarm"
-        return await self._ask("GET", where, lambda answer: _text(answer["ID"]))
+    async def _swarm_id(self, environment_id: int) -> str:
+        path = f"/api/endpoints/{environment_id}/docker/swarm"
+        return await self._call("GET", path, lambda body: _text(body["ID"]))
 
-    async def _find(self, name: str) -> _Found | None:
+    async def _find(self, name: str) -> _StackEntry | None:
         # Portainer keeps names in lower case.
-        return await self._ask(
+        return await self._call(
             "GET",
             "/api/stacks",
             lambda listed: next(
-                (_found(one) for one in listed if one["Name"] == name.lower()), None
+                (_entry(one) for one in listed if one["Name"] == name.lower()), None
             ),
         )
 
-    async def _ask(self, method: str, path: str, read: Callable[[Any], T], **body: Any) -> T:
-        """An answer, read by `read`; logged in, and once more with a fresh token."""
+    async def _call(self, method: str, path: str, read: Callable[[Any], T], **body: Any) -> T:
+        """Send a call with a token, once more with a fresh one; return what `read` makes of it."""
         token = await self._login(stale=None)
         try:
             return await self._send(method, path, read, token=token, **body)
@@ -219,19 +234,19 @@ class PortainerApi:
         try:
             return await self._send(method, path, read, token=token, **body)
         except Unauthorized as error:
-            # Not the caller's credential: it must not be told that its own was refused. One that
-            # was given a moment ago is refused while Portainer restarts, and not for long.
+            # Not the caller's credential: it must not read that its own was refused. A token that
+            # is a moment old is refused while Portainer restarts, and not for long.
             raise ProviderUnavailable(error.message, details=error.details) from error
 
     async def _login(self, stale: str | None) -> str:
-        """The token; a new one where `stale` is the one at hand."""
+        """Return the token; a new one if the one at hand is `stale`."""
         async with self._logging_in:
             if self._token is None or self._token == stale:
-                await self._over_tunnel()
+                await self._open_session()
                 secret = self._password().get_secret_value()
                 body = {"Username": "admin", "Password": secret}
                 self._token = await self._send(
-                    "POST", "/api/auth", lambda answer: _text(answer["jwt"]), token=None, json=body
+                    "POST", "/api/auth", lambda body: _text(body["jwt"]), token=None, json=body
                 )
             return self._token
 
@@ -240,9 +255,9 @@ class PortainerApi:
     ) -> T:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         doing = f"{method} {path.partition('?')[0]}"
-        given: dict[str, Any] = {"headers": headers, "allow_redirects": False, **body}
+        options: dict[str, Any] = {"headers": headers, "allow_redirects": False, **body}
         try:
-            status, text = await self._exchange(method, _HOST + path, given)
+            status, text = await self._exchange(method, _HOST + path, options)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise ProviderUnavailable(
                 f"portainer does not answer: {doing}: {type(error).__name__}"
@@ -257,20 +272,20 @@ class PortainerApi:
             ) from error
 
     async def _exchange(
-        self, method: str, url: str, given: dict[str, Any], *, again: bool = True
+        self, method: str, url: str, options: dict[str, Any], *, again: bool = True
     ) -> tuple[int, str]:
-        """Status and body. Not sent because the tunnel is gone, it is sent over a new one."""
-        session = await self._over_tunnel()
+        """Return status and body; a call that found the tunnel gone is sent over a new one."""
+        session = await self._open_session()
         try:
-            async with session.request(method, url, **given) as answer:
-                return answer.status, await answer.text(errors="replace")
+            async with session.request(method, url, **options) as response:
+                return response.status, await response.text(errors="replace")
         except aiohttp.ClientConnectionError as lost:
-            await self._leave(session)
+            await self._discard(session)
             if not again or not isinstance(lost, aiohttp.ClientConnectorError):
                 raise
-        return await self._exchange(method, url, given, again=False)
+        return await self._exchange(method, url, options, again=False)
 
-    async def _over_tunnel(self) -> aiohttp.ClientSession:
+    async def _open_session(self) -> aiohttp.ClientSession:
         async with self._connecting:
             if self._session is None:
                 self._session = aiohttp.ClientSession(
@@ -280,21 +295,21 @@ class PortainerApi:
                 )
             return self._session
 
-    async def _leave(self, session: aiohttp.ClientSession) -> None:
-        """Use this session no more; what others have under way on it fails as ours did."""
+    async def _discard(self, session: aiohttp.ClientSession) -> None:
+        """Use a session no more; other calls under way on it fail as ours did."""
         if self._session is session:
             self._session = None
         await session.close()
 
 
 @dataclass(frozen=True)
-class _Found:
+class _StackEntry:
     stack: Stack
-    endpoint: int
+    environment_id: int
 
 
-def _found(one: Mapping[str, Any]) -> _Found:
-    return _Found(_stack(one), int(one["EndpointId"]))
+def _entry(one: Mapping[str, Any]) -> _StackEntry:
+    return _StackEntry(_stack(one), int(one["EndpointId"]))
 
 
 def _text(value: Any) -> str:
@@ -307,7 +322,7 @@ def _stack(found: Mapping[str, Any]) -> Stack:
     errors = [
         entry.get("Message")
         for entry in found.get("DeploymentStatus") or []
-        if entry.get("Status") == _ERROR
+        if entry.get("Status") == _ERROR_STATUS
     ]
     return Stack(
         id=int(found["Id"]),

@@ -1,4 +1,4 @@
-"""Portainer's refusals in our words."""
+"""Portainer's refusals as `livchat.errors`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _IN_PROGRESS = "already in progress"
 
 
 def refusal(status: int, text: str, doing: str) -> LivChatError:
-    """The error of one call: `text` is the body, `doing` the method and path."""
+    """Return the error of one call: `text` is the response body, `doing` the method and path."""
     reason = _reason(text)
     message = f"portainer answered {status} to {doing}: {reason}"
     details = {"http_status": status}
@@ -35,7 +35,7 @@ def refusal(status: int, text: str, doing: str) -> LivChatError:
             details=details,
         )
     if status == 403 and doing.endswith("/api/auth"):
-        # More than ten logins in a second: nobody may log in for a while, with whatever password.
+        # After more than ten logins in a second nobody may log in for a while.
         return RateLimited(f"portainer takes no logins for a while: {reason}", details=details)
     if status == 429 or status >= 500 or (status == 409 and _IN_PROGRESS in reason):
         return ProviderUnavailable(message, details=details)

@@ -1,11 +1,11 @@
-"""The engine: what can be asked of jobs: submit, cancel, retry, wait, list, follow, prune."""
+"""The engine: durable jobs that are submitted, cancelled, retried, listed, followed and pruned."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,31 +13,36 @@ from typing import Any
 from pydantic import BaseModel
 
 from livchat.errors import Conflict
-from livchat.wire.jobs import ENDED, JobStatus, StepStatus
-from livchatd.jobs import idempotency as claims_table
-from livchatd.jobs import job_table, maintenance
-from livchatd.jobs.active import Live, LiveStep
+from livchat.job_state import ENDED, JobStatus
+from livchatd.jobs import job_table
+from livchatd.jobs.active import ActiveJob, JobIds, ServerQueues, new_job
 from livchatd.jobs.durations import Durations
-from livchatd.jobs.event_feed import Event, Feed
-from livchatd.jobs.idempotency import Claim, Claims
-from livchatd.jobs.ids import Ids
-from livchatd.jobs.job_table import JobFilter
-from livchatd.jobs.queues import Lines
+from livchatd.jobs.event_feed import Event, EventFeed
+from livchatd.jobs.idempotency import (
+    ANONYMOUS,
+    AcceptedJob,
+    Caller,
+    StoredResponse,
+    StoredResponses,
+    run_once,
+)
+from livchatd.jobs.job_lists import JobFilter, JobSummaries
+from livchatd.jobs.maintenance import FIRST_AFTER_SECONDS, PERIOD_SECONDS, run_maintenance
 from livchatd.jobs.recorder import Recorder, first_event
-from livchatd.jobs.resume import restore, reused
-from livchatd.jobs.retry import Patience
+from livchatd.jobs.resume import resume, reuse_completed_steps
+from livchatd.jobs.retry import RetryPolicy
 from livchatd.jobs.runner import Runner
 from livchatd.jobs.step import Workflow
-from livchatd.storage.database import Database, Transaction, now
+from livchatd.storage.database import Database, Transaction
 
-logger = logging.getLogger(__name__)
+TICK_SECONDS = 0.25
+"""The pause between looks at the progress of running steps."""
+JOBS_PER_TURN = 16
+"""How many jobs are looked at before others have the loop."""
+HEARTBEAT_SECONDS = 15.0
+"""The time between two heartbeats of the streams."""
 
-TICK = 0.25
-"""Seconds between looks at the progress of running steps."""
-SLICE = 16
-"""Jobs looked at before others have the loop."""
-HEARTBEAT = 60
-"""Ticks between two heartbeats of the streams: 15 s."""
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,97 +50,100 @@ class Submission:
     """A job to be started.
 
     `guard` runs in the same transaction, before anything is written: it may raise `Conflict`, and
-    may write once its checks have passed. `variant` names what durations depend on; until there are
-    any, what steps usually take is multiplied by `pace`. `claim` makes the first answer that is
-    kept for an idempotency key.
+    may write once its checks have passed. `duration_key` names what durations depend on.
     """
 
     workflow: str
     params: BaseModel
     summary: str
     server: str | None = None
-    variant: str = ""
-    caller: str = ""
-    claim: Callable[[str, str], Claim] | None = None
+    duration_key: str = ""
+    caller: Caller = ANONYMOUS
     guard: Callable[[Transaction], None] | None = None
-    pace: float = 1.0
-
-
-@dataclass(frozen=True)
-class Submitted:
-    """A job that is on disk; `replay` is the first answer, if the key was known."""
-
-    job_id: str
-    status: str
-    replay: Claim | None = None
 
 
 class Engine:
-    """Durable jobs. All methods are called on the loop that made the database."""
+    """Durable jobs. All methods are called on the loop that made the database.
 
-    def __init__(
+    `redact` takes secrets out of a text; `max_running` is how many jobs run at once; `tempo`
+    multiplies the pauses between attempts, and how long is tried; `poll_pace` the pauses of steps
+    that poll, 0 leaving hardly any; `duration_scales` are those of `Durations`.
+    """
+
+    def __init__(  # noqa: PLR0913
         self,
         database: Database,
         workflows: Sequence[Workflow[Any, Any]],
         *,
         redact: Callable[[str], str] = str,
         version: str = "0",
-        limit: int = 256,
-        backoff: float = 1.0,
+        max_running: int = 256,
+        tempo: float = 1.0,
+        poll_pace: float = 1.0,
+        duration_scales: Mapping[str, float] | None = None,
     ) -> None:
         self._database = database
         self._workflows = {workflow.name: workflow for workflow in workflows}
         self._version = version
-        self.durations = Durations()
-        self.feed = Feed(database.epoch, self._head(), self._read_events)
-        self._recorder = Recorder(database, self.feed)
-        self._runner = Runner(self._recorder, self.durations, redact, Patience(backoff))
-        self._lines = Lines(limit)
-        self._live: dict[str, Live] = {}
+        self.durations = Durations(duration_scales)
+        newest = job_table.newest_seq(database.reader)
+        self.feed = EventFeed(database.epoch, newest, self._read_events)
+        self._recorder = Recorder(database, self.feed, redact, poll_pace)
+        self._runner = Runner(self._recorder, self.durations, RetryPolicy(tempo))
+        self._queues = ServerQueues(max_running)
+        self._active: dict[str, ActiveJob] = {}
         self._ticker: asyncio.Task[None] | None = None
+        self._maintenance: asyncio.Task[None] | None = None
         self._stopping = False
-        self._tidying: asyncio.Task[None] | None = None
-        self._ids = Ids()
-        self._briefs = job_table.Briefs(database.reader)
-        self.claims = Claims(database)
+        self._ids = JobIds()
+        self._summaries = JobSummaries(database.reader)
+        self.responses = StoredResponses(database)
 
     async def start(self) -> None:
-        """Take up every job that had not ended."""
+        """Take up every job that has not ended."""
+        reader = self._database.reader
         self.durations.load(self._database)
-        self._recorder.count()
-        self.claims.forget_old()
-        for row in job_table.open_jobs(self._database.reader):
-            live = restore(
-                row, job_table.steps_of(self._database.reader, row["n"]), self._workflows
-            )
-            self._live[live.job_id] = live
-            self._lines.join(live)
-        self._begin()
+        self._recorder.start_counting()
+        self.responses.delete_expired()
+        for row in job_table.open_jobs(reader):
+            job = resume(row, job_table.steps_of(reader, row["n"]), self._workflows)
+            self._active[job.job_id] = job
+            self._queues.enqueue(job)
+        self._start_ready()
         self._ticker = asyncio.create_task(self._tick())
 
-    async def stop(self, patience: float = 1.5) -> None:
-        """Stop the work without ending the jobs: they go on at the next start."""
+    async def stop(self, grace: float = 1.5) -> None:
+        """Stop the work without ending the jobs: they go on at the next start.
+
+        Waits `grace` seconds at most for what is at work.
+        """
         self._stopping = True
         self.feed.close()
-        for task in (self._ticker, self._tidying):
+        for task in (self._ticker, self._maintenance):
             if task is not None:
                 task.cancel()
-        tasks = {live.task for live in self._live.values() if live.task is not None}
-        for live in self._live.values():
-            if live.task is not None:
-                live.task.cancel()
+        tasks = {job.task for job in self._active.values() if job.task is not None}
+        for task in tasks:
+            task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=patience)
+            await asyncio.wait(tasks, timeout=grace)
 
-    async def submit(self, order: Submission) -> Submitted:
-        """Start a job: durable when this returns, at work in the same tick if its turn has come."""
-        live = self._new(order.workflow, order.params, order.server, order.variant, order.pace)
-        return await self._add(live, order.summary, order.caller, order.claim, order.guard)
+    async def submit(self, submission: Submission) -> AcceptedJob:
+        """Start a job: durable when this returns, at work in the same tick if its turn has come.
 
-    async def retry(
-        self, job_id: str, caller: str = "", claim: Callable[[str, str], Claim] | None = None
-    ) -> Submitted:
-        """Start a job that goes on where a failed or cancelled one ended, with what it learnt."""
+        A request with a key that is known gets the job of the first time, and starts none. Raises
+        what the guard raises, and `InvalidRequest` for a key that was used for another request.
+        """
+        job = self._new_job(
+            submission.workflow, submission.params, submission.server, submission.duration_key
+        )
+        return await self._add(job, submission.summary, submission.caller, guard=submission.guard)
+
+    async def retry(self, job_id: str, caller: Caller = ANONYMOUS) -> AcceptedJob:
+        """Start a job that goes on where a failed or cancelled one ended, with its facts.
+
+        Raises `Conflict` if the job may not be retried, `NotFound` if there is none.
+        """
         old = job_table.job_row(self._database.reader, job_id)
         if old["status"] not in {JobStatus.FAILED, JobStatus.CANCELLED}:
             raise Conflict(
@@ -145,251 +153,237 @@ class Engine:
             )
         workflow = self._workflows[old["type"]]
         params = workflow.params.model_validate_json(old["params"])
-        live = self._new(old["type"], params, old["server"], old["variant"])
-        live.origin = old["origin"]
-        live.learnt = workflow.learnt.model_validate_json(old["learnt"])
-        live.saved = live.learnt.model_dump_json()
-        reused(live, job_table.steps_of(self._database.reader, old["n"]))
-        return await self._add(live, old["summary"], caller, claim, None, retry_of=job_id)
+        job = self._new_job(old["type"], params, old["server"], old["variant"])
+        job.root_job_id = old["origin"]
+        job.facts = workflow.facts.model_validate_json(old["learnt"])
+        job.facts_stored = job.facts.model_dump_json()
+        reuse_completed_steps(job, job_table.steps_of(self._database.reader, old["n"]))
+        return await self._add(job, old["summary"], caller, retry_of=job_id)
 
     async def cancel(self, job_id: str, *, force: bool = False) -> dict[str, Any]:
-        """Ask a job to stop. A queued one ends at once; `force` abandons an undo under way."""
-        live = self._live.get(job_id)
-        if live is not None and live.status in ENDED:
+        """Ask a job to stop, and return it. A queued one ends at once.
+
+        `force` abandons steps at work and an undo under way. Raises `Conflict` if the job has
+        ended, `NotFound` if there is none.
+        """
+        job = self._active.get(job_id)
+        if job is not None and job.status in ENDED:
             # Its end is being written: nothing may come after it.
-            await live.ended.wait()
-            live = None
-        if live is None:
-            job = self.job(job_id)
+            await job.ended.wait()
+            job = None
+        if job is None:
+            status = self.job(job_id)["status"]
             raise Conflict(
-                f"cannot cancel {job_id}: it has ended ({job['status']})",
+                f"cannot cancel {job_id}: it has ended ({status})",
                 hint=f"livchat job show {job_id}",
-                details={"job_id": job_id, "status": job["status"]},
+                details={"job_id": job_id, "status": status},
             )
-        live.force = live.force or force
-        if not live.cancel_requested:
-            live.cancel_requested = True
-            if live.status is JobStatus.QUEUED and live.task is None:
-                await self._withdraw(live)
+        job.force = job.force or force
+        if not job.cancel_requested:
+            job.cancel_requested = True
+            if job.status is JobStatus.QUEUED and job.task is None:
+                await self._withdraw(job)
             else:
-                await self._recorder.change(live, [], {"cancel_requested": True})
-        live.interrupt()
-        live.ring()
+                await self._recorder.change(job, [], {"cancel_requested": True})
+        job.cancel_steps()
+        job.wake()
         return self.job(job_id)
 
     async def prune(self, older_than: timedelta, status: str | None = None) -> int:
-        """Delete jobs that ended longer ago than this; how many."""
+        """Delete jobs that ended longer ago than this; return how many."""
         before = (datetime.now(UTC) - older_than).isoformat(timespec="microseconds")[:-6] + "Z"
-        gone = await self._database.write(lambda tx: job_table.prune(tx, before, status))
-        self._briefs.forget()
-        for tally in gone:
-            self._recorder.add(tally, -1)
-        return len(gone)
+        pruned = await self._database.write(lambda tx: job_table.prune(tx, before, status))
+        self._summaries.clear()
+        for kind in pruned:
+            self._recorder.add_to_counts(kind, -1)
+        return len(pruned)
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """A job whole, as DESIGN.md section 5 has it; `NotFound`."""
+        """Return a job as `GET /api/jobs/{job_id}` shows it; `NotFound`."""
         return job_table.read_job(
             self._database.reader, job_id, self._database.epoch, self.feed.head
         )
 
-    async def jobs(self, want: JobFilter) -> tuple[str, int, int | None]:
-        """A page as JSON text, the number of all that match, and where the next page begins."""
+    async def jobs(self, job_filter: JobFilter) -> tuple[str, int, int | None]:
+        """Return a page as a JSON array, how many jobs match, and the `before` of the next page."""
         await self._recorder.counted.wait()
-        total = self._recorder.tallies[want.type, want.status, want.server]
+        total = self._recorder.counts[job_filter.type, job_filter.status, job_filter.server]
         if not total:
             return "[]", 0, None
-        page, more = self._briefs.page(want)
+        page, more = self._summaries.page(job_filter)
         return page, total, more
 
     async def logs(
         self, job_id: str, tail: int, step: str | None, level: str | None
     ) -> dict[str, Any]:
-        """The last lines of a job's log."""
-        return await self._database.read_apart(
+        """Return the last lines of a job's log, of one step or level if given; `NotFound`."""
+        return await self._database.read_in_thread(
             lambda connection: job_table.read_logs(connection, job_id, tail, step, level)
         )
 
     async def wait(self, job_id: str, timeout: float) -> dict[str, Any]:  # noqa: ASYNC109
-        """The job once it has ended, or as it is after `timeout` seconds."""
-        live = self._live.get(job_id)
-        if live is not None:
+        """Return the job once it has ended, or as it is after `timeout` seconds; `NotFound`."""
+        job = self._active.get(job_id)
+        if job is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
-                    await live.ended.wait()
+                    await job.ended.wait()
         return self.job(job_id)
 
     def counts(self) -> dict[str, int]:
-        """How many jobs wait and run."""
-        running = sum(1 for live in self._live.values() if live.status is JobStatus.RUNNING)
-        return {"queued": len(self._live) - running, "running": running}
+        """Return how many jobs are queued and running."""
+        running = sum(1 for job in self._active.values() if job.status is JobStatus.RUNNING)
+        return {"queued": len(self._active) - running, "running": running}
 
-    def live_jobs(self) -> dict[str, str]:
-        """The job at work on each server."""
-        return self._lines.holders()
+    def active_jobs(self) -> dict[str, str]:
+        """Return the id of the job that holds each server."""
+        return self._queues.active_jobs()
 
-    def live_job_of(self, server: str) -> str | None:
-        """The job at work on a server, or None."""
-        holder = self._lines.holder(server)
-        return holder.job_id if holder else None
+    def active_job_of(self, server: str) -> str | None:
+        """Return the id of the job that holds a server, or None."""
+        job = self._queues.active_job(server)
+        return job.job_id if job else None
 
     async def follow(self, job_id: str | None, after: str | None) -> AsyncIterator[list[Event]]:
-        """Batches of events, of one job or of all; see `Feed.follow`.
+        """Yield batches of events, of one job or of all, after a cursor; see `EventFeed.follow`.
 
-        Without `after`: those of a job from its beginning, those of all from now. `NotFound` and
+        Without a cursor: those of a job from its beginning, those of all from now. `NotFound` and
         `CursorGone` come before the first batch.
         """
-        n, ended, start = None, False, self.feed.head
-        head = max(self.feed.head, self._head())
+        number, ended_by, start, reader = None, None, self.feed.head, self._database.reader
+        head = max(self.feed.head, job_table.newest_seq(reader))
         if job_id is not None:
-            row = job_table.job_row(self._database.reader, job_id)
-            n, start = row["n"], 0
-            ended = row["status"] in ENDED
+            row = job_table.job_row(reader, job_id)
+            number, start = row["n"], 0
+            # Read after the row: the job's last event is not beyond it.
+            ended_by = job_table.newest_seq(reader) if row["status"] in ENDED else None
         if after is not None:
-            floor = 0 if n is not None else self._floor()
+            floor = 0 if number is not None else job_table.floor(reader)
             start = job_table.parse_cursor(after, self._database.epoch, head, floor)
-        async for batch in self.feed.follow(n, start, ended=ended):
+        async for batch in self.feed.follow(number, start, ended_by=ended_by):
             yield batch
 
-    def _new(
-        self, name: str, params: BaseModel, server: str | None, variant: str, pace: float = 1.0
-    ) -> Live:
+    def _new_job(
+        self, name: str, params: BaseModel, server: str | None, duration_key: str
+    ) -> ActiveJob:
         workflow = self._workflows[name]
-        plan = {step.key: step for step in workflow.steps(params)}
-        steps = [
-            LiveStep(i, key, step.title, self.durations.expected(key, variant, step.usually * pace))
-            for i, (key, step) in enumerate(plan.items())
-        ]
-        job_id = self._ids.make()
-        learnt = workflow.learnt()
-        live = Live(job_id, name, workflow, params, learnt, plan, steps, server, variant, job_id)
-        live.saved = learnt.model_dump_json()
-        return live
+        return new_job(self._ids.make(), workflow, params, server, duration_key, self.durations)
 
     async def _add(
         self,
-        live: Live,
+        job: ActiveJob,
         summary: str,
-        caller: str,
-        claim: Callable[[str, str], Claim] | None,
-        guard: Callable[[Transaction], None] | None,
+        caller: Caller,
+        *,
+        guard: Callable[[Transaction], None] | None = None,
         retry_of: str | None = None,
-    ) -> Submitted:
-        made = claim(live.job_id, live.status.value) if claim else None
-        columns = job_table.new_columns(live, summary, caller, self._version, now())
-        columns["retry_of"] = retry_of
-        first = first_event(live)
+    ) -> AcceptedJob:
+        """Write a new job and the response to its request in one transaction, and start it."""
+        accepted = AcceptedJob(job.job_id, _accepted_body(job, summary, retry_of))
+        columns = job_table.new_columns(job, summary, caller.name, self._version, retry_of)
+        first = first_event(job)
 
-        def write(tx: Transaction) -> Claim | None:
-            if made is not None:
-                before = claims_table.seen(tx, made.key, made.digest)
-                if before is not None:
-                    return before
+        def add(tx: Transaction) -> StoredResponse:
             if guard is not None:
                 guard(tx)
-            live.n = job_table.add_job(tx, columns, live.steps)
-            if live.server is not None:
-                live.waiting_for = job_table.take_lock(tx, live.server, live.n)
-                if live.waiting_for is not None:
-                    job_table.change_job(tx, live.n, {"waiting_for": live.waiting_for})
-            if made is not None:
-                claims_table.keep(tx, made)
-            events = job_table.add_events(tx, live.n, live.job_id, [("job", first)])
-            tx.after.append(lambda: self._added(live, events))
+            job.number = job_table.add_job(tx, columns, job.steps)
+            if job.server is not None:
+                job.waiting_for = job_table.take_lock(tx, job.server, job.number)
+                if job.waiting_for is not None:
+                    job_table.change_job(tx, job.number, {"waiting_for": job.waiting_for})
+            events = job_table.add_events(tx, job.number, job.job_id, [("job", first)])
+            tx.after.append(lambda: self._on_added(job, events))
+            return StoredResponse(202, accepted.body)
+
+        def write(tx: Transaction) -> StoredResponse | None:
+            if caller.key is not None:
+                return run_once(tx, caller.key, lambda: add(tx))
+            add(tx)
             return None
 
-        replay = await self._database.write(write)
-        return Submitted(live.job_id, live.status.value, replay)
+        first_response = await self._database.write(write)
+        if first_response is not None:
+            first_id = json.loads(first_response.body)["job_id"]
+            return AcceptedJob(first_id, first_response.body, replayed=True)
+        return accepted
 
-    def _added(self, live: Live, events: list[Event]) -> None:
-        """Called once the job is on disk, in the order of commits."""
+    def _on_added(self, job: ActiveJob, events: list[Event]) -> None:
+        """Take a job up; called once it is on disk, in the order of commits."""
         self.feed.publish(events)
-        self._recorder.moved(live, None, live.status)
-        self._live[live.job_id] = live
-        self._lines.join(live)
-        self._begin()
+        self._recorder.count_status_change(job, None, job.status)
+        self._active[job.job_id] = job
+        self._queues.enqueue(job)
+        self._start_ready()
 
-    def _begin(self) -> None:
+    def _start_ready(self) -> None:
         if self._stopping:
             return
-        for live in self._lines.take():
-            live.task = asyncio.create_task(self._drive(live))
+        for job in self._queues.start_ready():
+            job.task = asyncio.create_task(self._drive(job))
 
-    async def _drive(self, live: Live) -> None:
+    async def _drive(self, job: ActiveJob) -> None:
         try:
-            await self._runner.drive(live)
+            await self._runner.drive(job)
         finally:
-            if not self._stopping or live.status in ENDED:
-                await self._ended(live)
+            if not self._stopping or job.status in ENDED:
+                await self._release(job, self._queues.remove(job))
 
-    async def _ended(self, live: Live) -> None:
-        self._live.pop(live.job_id, None)
-        behind = self._lines.leave(live)
-        live.ended.set()
-        self._begin()
-        for place, other in enumerate(behind):
-            other.waiting_for = behind[0].job_id if place else None
-            if other.status is JobStatus.QUEUED:
-                await self._recorder.change(other, [], {"waiting_for": other.waiting_for})
-
-    async def _withdraw(self, live: Live) -> None:
+    async def _withdraw(self, job: ActiveJob) -> None:
         """End a job that has not begun."""
-        live.status = JobStatus.CANCELLED
-        for step in live.steps:
-            if step.status is StepStatus.PENDING:
-                step.status = StepStatus.CANCELLED
-        behind = self._lines.leave(live)
-        ending: dict[str, Any] = {
-            "status": "cancelled",
-            "cancel_requested": True,
-            "completed_at": now(),
-            "waiting_for": None,
-            "rollback": "none",
-            "left_behind": [],
-        }
-        if live.workflow.settle is not None:
-            await live.workflow.settle(live.params, live.learnt, JobStatus.CANCELLED)
-        await self._recorder.change(live, live.steps, ending, kind="end")
-        self._recorder.moved(live, JobStatus.QUEUED, JobStatus.CANCELLED)
-        self._live.pop(live.job_id, None)
-        live.ended.set()
-        self._begin()
-        for place, other in enumerate(behind):
-            other.waiting_for = behind[0].job_id if place else None
-            await self._recorder.change(other, [], {"waiting_for": other.waiting_for})
+        # Before anything is awaited: its turn may come meanwhile.
+        behind = self._queues.remove(job)
+        await self._runner.withdraw(job)
+        await self._release(job, behind)
+
+    async def _release(self, job: ActiveJob, behind: list[ActiveJob]) -> None:
+        """Let the jobs behind an ended one run, and record whom each now waits for."""
+        self._active.pop(job.job_id, None)
+        job.ended.set()
+        self._start_ready()
+        for position, waiting in enumerate(behind):
+            waiting.waiting_for = behind[0].job_id if position else None
+            if waiting.status is JobStatus.QUEUED:
+                await self._recorder.change(waiting, [], {"waiting_for": waiting.waiting_for})
 
     async def _tick(self) -> None:
-        """Tell progress: what steps say of themselves, and what the clock says of the others."""
-        passed = 0
+        """Record progress: what steps say of themselves, and what the clock says of the others."""
+        ticks = 0
         while True:
-            await asyncio.sleep(TICK)
-            passed += 1
-            if passed % HEARTBEAT == 0:
-                self.feed.beat()
-            if passed % maintenance.EVERY == maintenance.FIRST:
-                work = maintenance.tidy(self._database, self.claims, self.prune)
-                self._tidying = asyncio.create_task(work)
-            for number, live in enumerate(list(self._live.values())):
-                if number % SLICE == 0:
+            await asyncio.sleep(TICK_SECONDS)
+            ticks += 1
+            if ticks % round(HEARTBEAT_SECONDS / TICK_SECONDS) == 0:
+                self.feed.heartbeat()
+            due = round(FIRST_AFTER_SECONDS / TICK_SECONDS)
+            if ticks % round(PERIOD_SECONDS / TICK_SECONDS) == due:
+                work = run_maintenance(self._database, self.responses, self.prune)
+                self._maintenance = asyncio.create_task(work)
+            for position, job in enumerate(list(self._active.values())):
+                if position % JOBS_PER_TURN == 0:
                     await asyncio.sleep(0)
-                if live.status is JobStatus.RUNNING:
-                    self._tell(live, look=(passed + live.n) % 4 == 0)
+                if job.status is JobStatus.RUNNING:
+                    self._record_progress(job, by_clock=(ticks + job.number) % 4 == 0)
 
-    def _tell(self, live: Live, *, look: bool) -> None:
-        said = [step for step in live.workers.values() if step.told]
-        if said or (look and live.moved()):
-            for step in said:
-                step.told = 0
-            self._recorder.tell(live, said, {})
+    def _record_progress(self, job: ActiveJob, *, by_clock: bool) -> None:
+        """Record progress that is not recorded yet; that of the clock once a second."""
+        unsent = [step for step in job.workers.values() if step.progress_unsent]
+        if unsent or (by_clock and job.has_new_progress()):
+            for step in unsent:
+                step.progress_unsent = False
+            self._recorder.write_progress_soon(job, unsent)
 
-    def _head(self) -> int:
-        last = self._database.reader.execute("SELECT max(seq) FROM events").fetchone()[0]
-        return last or self._floor()
+    def _read_events(self, job_number: int | None, after: int, limit: int) -> list[Event]:
+        return job_table.read_events(self._database.reader, job_number, after, limit)
 
-    def _floor(self) -> int:
-        row = self._database.reader.execute(
-            "SELECT value FROM meta WHERE key = 'seq_floor'"
-        ).fetchone()
-        return int(row[0])
 
-    def _read_events(self, n: int | None, after: int, limit: int) -> list[Event]:
-        return job_table.read_events(self._database.reader, n, after, limit)
+def _accepted_body(job: ActiveJob, summary: str, retry_of: str | None) -> str:
+    """Return the body of the 202 that accepts a job: `livchat.wire.jobs.Accepted` as JSON."""
+    body: dict[str, Any] = {
+        "job_id": job.job_id,
+        "status": job.status.value,
+        "message": f"{summary}: accepted",
+        "check_status": f"GET /api/jobs/{job.job_id}",
+        "server_name": job.server,
+    }
+    if retry_of is not None:
+        body["retry_of"] = retry_of
+    return _ENCODER.encode(body)

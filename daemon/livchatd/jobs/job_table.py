@@ -1,43 +1,31 @@
-"""The job table: the only place with SQL for jobs. Writes run in the writer's transactions."""
+"""The job table: jobs, their steps, events and locks in SQL. Writes run in a transaction."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from typing import Any
 
-from livchat.errors import CursorGone, Invalid, NotFound
-from livchat.wire.jobs import ENDED, LOG_TAIL
-from livchatd.jobs.active import Live, LiveStep, done_and_remaining
+from livchat.errors import CursorGone, InvalidRequest, NotFound
+from livchat.job_state import LOG_TAIL
+from livchatd.jobs.active import ActiveJob, ActiveStep, completed_and_remaining
 from livchatd.jobs.event_feed import Event
-from livchatd.storage.database import Transaction
+from livchatd.storage.database import Transaction, now
 
-REMEMBERED = 4096
-"""How many ended jobs' texts are kept in memory: some 2 MB."""
-LIST_LIMIT = 500
-"""The most jobs that one page of a list may have."""
-
-_JOB = (
+JOB_COLUMNS = (
     "job_id, type, status, summary, server, progress, current_step, created_at, started_at, "
     "completed_at, estimated_completion, error, error_code, waiting_for, cancel_requested, "
     "rollback, retry_of"
 )
-_WHOLE = f"SELECT n, params, result, hint, left_behind, {_JOB} FROM jobs WHERE job_id = ?"
-_STEPS = (
+_JOB_BY_ID = (
+    f"SELECT n, params, result, hint, left_behind, {JOB_COLUMNS} FROM jobs WHERE job_id = ?"
+)
+_STEPS_OF_JOB = (
     "SELECT title, status, attempt, progress, started_at, completed_at, error, expected "
     "FROM steps WHERE n = ? ORDER BY position"
-)
-_BRIEF = "json_object({})".format(
-    ", ".join(
-        f"'{name}', json(iif({name}, 'true', 'false'))"
-        if name == "cancel_requested"
-        else f"'{name}', {name}"
-        for name in _JOB.split(", ")
-    )
 )
 _CHANGE_STEP = (
     "UPDATE steps SET status = ?, attempt = ?, touched = ?, progress = ?, started_at = ?, "
@@ -47,31 +35,20 @@ _TAKE_LOCK = (
     "INSERT INTO locks VALUES (?1, ?2) RETURNING (SELECT job_id FROM locks JOIN jobs USING (n) "
     "WHERE resource = ?1 AND n < ?2 ORDER BY n LIMIT 1)"
 )
-TOGETHER = 64
-"""Rows that one statement writes: each statement costs the writer a wait for the interpreter."""
-
-
-@dataclass(frozen=True)
-class JobFilter:
-    """Which jobs; `before` is the `n` of the last job of the page before."""
-
-    status: str | None = None
-    type: str | None = None
-    server: str | None = None
-    limit: int = 50
-    before: int | None = None
+ROWS_PER_INSERT = 64
+"""How many rows one statement writes: each statement costs the writer a wait for the GIL."""
 
 
 def left_behind(connection: sqlite3.Connection) -> dict[str, str]:
-    """What jobs left behind, each with the latest job that says so."""
+    """Return what jobs left behind, each with the id of the latest job that says so."""
     rows = connection.execute(
         "SELECT job_id, left_behind FROM jobs WHERE left_behind != '[]' ORDER BY n"
     )
     return {thing: job_id for job_id, left in rows for thing in json.loads(left)}
 
 
-def add_job(tx: Transaction, columns: Mapping[str, Any], steps: Iterable[LiveStep]) -> int:
-    """Insert a job with its steps; its `n`."""
+def add_job(tx: Transaction, columns: Mapping[str, Any], steps: Iterable[ActiveStep]) -> int:
+    """Insert a job with its steps; return its `n`."""
     names = ", ".join(columns)
     marks = ", ".join("?" * len(columns))
     n = tx.execute(
@@ -83,18 +60,18 @@ def add_job(tx: Transaction, columns: Mapping[str, Any], steps: Iterable[LiveSte
         tx,
         "steps (n, key, title, expected, status, attempt, touched, progress, started_at, "
         "completed_at, error, position)",
-        [(n, step.key, step.title, step.expected, *step.row()) for step in steps],
+        [(n, step.key, step.title, step.expected_seconds, *step.to_row()) for step in steps],
     )
     return n
 
 
 def change_job(tx: Transaction, n: int, changes: Mapping[str, Any]) -> None:
     """Change columns of a job."""
-    tx.execute(_change_of(tuple(changes)), (*changes.values(), n))
+    tx.execute(_update_sql(tuple(changes)), (*changes.values(), n))
 
 
 def change_steps(tx: Transaction, n: int, rows: Iterable[tuple[Any, ...]]) -> None:
-    """Change steps, by their rows."""
+    """Change steps; each row is an `ActiveStep.to_row()`."""
     for row in rows:
         tx.execute(_CHANGE_STEP, (*row, n))
 
@@ -102,32 +79,35 @@ def change_steps(tx: Transaction, n: int, rows: Iterable[tuple[Any, ...]]) -> No
 def add_events(
     tx: Transaction, n: int, job_id: str, events: Iterable[tuple[str, str]]
 ) -> list[Event]:
-    """Append events (type and body); as they will be told."""
-    made = [Event(tx.next_seq(), n, job_id, kind, body) for kind, body in events]
-    _add_rows(tx, "events (seq, n, type, body)", [(e.seq, n, e.type, e.body) for e in made])
-    return made
+    """Append events, each a type and a body, a JSON text; return them as they are published."""
+    added = [Event(tx.next_seq(), n, job_id, kind, body) for kind, body in events]
+    _add_rows(tx, "events (seq, n, type, body)", [(e.seq, n, e.type, e.body) for e in added])
+    return added
 
 
 def take_lock(tx: Transaction, resource: str, n: int) -> str | None:
-    """Stand in line for a resource; the job that holds it, or None if this one does."""
+    """Queue for a resource; return the id of the job that holds it, or None if this one does."""
     ((holder,),) = tx.execute(_TAKE_LOCK, (resource, n)).fetchall()
     return str(holder) if holder is not None else None
 
 
 def drop_locks(tx: Transaction, n: int) -> None:
-    """Leave every line."""
+    """Leave the queue of every resource."""
     tx.execute("DELETE FROM locks WHERE n = ?", (n,))
 
 
 def read_job(connection: sqlite3.Connection, job_id: str, epoch: str, seq: int) -> dict[str, Any]:
-    """A job whole, with the cursor after the last event that it has taken in; `NotFound`."""
+    """Return a job as the API shows it; `seq` is the newest event where there are none.
+
+    Its cursor is that of the last event that it contains. Raises `NotFound`.
+    """
     connection.execute("BEGIN")
     try:
-        row = connection.execute(_WHOLE, (job_id,)).fetchone()
+        row = connection.execute(_JOB_BY_ID, (job_id,)).fetchone()
         if row is None:
             raise NotFound(f"there is no job '{job_id}'", hint="livchat job list")
         n = row[0]
-        steps = connection.execute(_STEPS, (n,)).fetchall()
+        steps = connection.execute(_STEPS_OF_JOB, (n,)).fetchall()
         lines = connection.execute(
             "SELECT body FROM events WHERE n = ? AND type = 'log' ORDER BY seq DESC LIMIT ?",
             (n, LOG_TAIL),
@@ -135,9 +115,9 @@ def read_job(connection: sqlite3.Connection, job_id: str, epoch: str, seq: int) 
         last = connection.execute("SELECT max(seq) FROM events").fetchone()[0] or seq
     finally:
         connection.execute("COMMIT")
-    job: dict[str, Any] = dict(zip(_JOB.split(", "), row[5:], strict=True))
+    job: dict[str, Any] = dict(zip(JOB_COLUMNS.split(", "), row[5:], strict=True))
     job["cancel_requested"] = bool(job["cancel_requested"])
-    completed, remaining = done_and_remaining((s[0], s[1]) for s in steps)
+    completed, remaining = completed_and_remaining((s[0], s[1]) for s in steps)
     job["params"] = json.loads(row[1])
     job["steps_completed"], job["steps_remaining"] = completed, remaining
     job["steps"] = [_step(s) for s in steps]
@@ -149,49 +129,13 @@ def read_job(connection: sqlite3.Connection, job_id: str, epoch: str, seq: int) 
     return job
 
 
-class Briefs:
-    """Pages of jobs as JSON text. The text of a job that has ended is remembered: it stays so."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._ended: dict[int, str] = {}
-
-    def page(self, want: JobFilter) -> tuple[str, int | None]:
-        """A page, newest first, as the text of an array; and where the next page begins."""
-        where, values = _where(want)
-        if want.before is not None:
-            where.append("n < ?")
-            values.append(want.before)
-        condition = f"WHERE {' AND '.join(where)}" if where else ""
-        rows = self._connection.execute(
-            f"SELECT n FROM jobs {condition} ORDER BY n DESC LIMIT ?", (*values, want.limit + 1)
-        ).fetchall()
-        numbers = [row[0] for row in rows[: want.limit]]
-        more = numbers[-1] if len(rows) > want.limit else None
-        texts = self._texts([n for n in numbers if n not in self._ended])
-        return f"[{','.join(texts.get(n) or self._ended[n] for n in numbers)}]", more
-
-    def forget(self) -> None:
-        """Forget all that is remembered: jobs were deleted."""
-        self._ended.clear()
-
-    def _texts(self, numbers: list[int]) -> dict[int, str]:
-        if not numbers:
-            return {}
-        marks = ", ".join("?" * len(numbers))
-        rows = self._connection.execute(
-            f"SELECT n, status, {_BRIEF} FROM jobs WHERE n IN ({marks})", numbers
-        ).fetchall()
-        if len(self._ended) + len(rows) > REMEMBERED:
-            self._ended.clear()
-        self._ended.update((row[0], row[2]) for row in rows if row[1] in ENDED)
-        return {row[0]: row[2] for row in rows}
-
-
 def read_logs(
     connection: sqlite3.Connection, job_id: str, tail: int, step: str | None, level: str | None
 ) -> dict[str, Any]:
-    """The last lines of a job's log; `NotFound`."""
+    """Return the last `tail` lines of a job's log, of a step (its title) and a level if given.
+
+    Raises `NotFound`.
+    """
     found = connection.execute("SELECT n FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
     if found is None:
         raise NotFound(f"there is no job '{job_id}'", hint="livchat job list")
@@ -215,7 +159,7 @@ def read_logs(
 def read_events(
     connection: sqlite3.Connection, n: int | None, after: int, limit: int
 ) -> list[Event]:
-    """Events after a number, of one job or of all."""
+    """Return up to `limit` events after a number, of one job (its `n`) or of all."""
     mine = "events.n = ? AND" if n is not None else ""
     values = (after, limit) if n is None else (n, after, limit)
     rows = connection.execute(
@@ -227,10 +171,13 @@ def read_events(
 
 
 def parse_cursor(cursor: str, epoch: str, head: int, floor: int) -> int:
-    """The number in a cursor; `CursorGone` if it is of another table, or pruned."""
+    """Return the event number in a cursor; `head` is the newest, `floor` the last one pruned.
+
+    Raises `CursorGone` if it is of another table or was pruned, `InvalidRequest` if it is none.
+    """
     given, dash, number = cursor.rpartition("-")
     if not dash or not number.isdigit():
-        raise Invalid.field("after", "is not a cursor: it looks like 5f0c2a9e-812")
+        raise InvalidRequest.field("after", "is not a cursor: it looks like 5f0c2a9e-812")
     seq = int(number)
     if given != epoch or seq > head or seq < floor:
         raise CursorGone(
@@ -241,23 +188,20 @@ def parse_cursor(cursor: str, epoch: str, head: int, floor: int) -> int:
     return seq
 
 
-def tallies(connection: sqlite3.Connection) -> dict[tuple[str, str, str | None], int]:
-    """How many jobs there are by type, status and server."""
-    rows = connection.execute(
-        "SELECT type, status, server, count(*) FROM jobs GROUP BY 1, 2, 3"
-    ).fetchall()
-    return {(row[0], row[1], row[2]): row[3] for row in rows}
-
-
 def prune(tx: Transaction, before: str, status: str | None) -> list[tuple[str, str, str | None]]:
-    """Delete ended jobs that ended before a time; type, status and server of each."""
+    """Delete jobs that ended before a time, and raise the floor of the cursors over their events.
+
+    Returns type, status and server of each.
+    """
     where = "status IN ('completed', 'failed', 'cancelled') AND completed_at < ?"
     values: list[Any] = [before]
     if status is not None:
         where += " AND status = ?"
         values.append(status)
-    gone = tx.execute(f"SELECT n, type, status, server FROM jobs WHERE {where}", values).fetchall()
-    numbers = [(row[0],) for row in gone]
+    pruned = tx.execute(
+        f"SELECT n, type, status, server FROM jobs WHERE {where}", values
+    ).fetchall()
+    numbers = [(row[0],) for row in pruned]
     floor = 0
     for number in numbers:
         last = tx.execute("SELECT max(seq) FROM events WHERE n = ?", number).fetchone()[0]
@@ -267,11 +211,23 @@ def prune(tx: Transaction, before: str, status: str | None) -> list[tuple[str, s
     tx.execute(
         "UPDATE meta SET value = max(CAST(value AS INTEGER), ?) WHERE key = 'seq_floor'", (floor,)
     )
-    return [row[1:] for row in gone]
+    return [row[1:] for row in pruned]
+
+
+def newest_seq(connection: sqlite3.Connection) -> int:
+    """Return the number of the newest event there ever was; 0 before the first."""
+    last = connection.execute("SELECT max(seq) FROM events").fetchone()[0]
+    return last or floor(connection)
+
+
+def floor(connection: sqlite3.Connection) -> int:
+    """Return the number of the newest event that was pruned: cursors before it are gone."""
+    row = connection.execute("SELECT value FROM meta WHERE key = 'seq_floor'").fetchone()
+    return int(row[0])
 
 
 def open_jobs(connection: sqlite3.Connection) -> list[dict[str, Any]]:
-    """Every job that has not ended, oldest first, with its steps."""
+    """Return the rows of the jobs that have not ended, oldest first."""
     cursor = connection.execute(
         "SELECT * FROM jobs WHERE status IN ('queued', 'running') ORDER BY n"
     )
@@ -279,12 +235,12 @@ def open_jobs(connection: sqlite3.Connection) -> list[dict[str, Any]]:
 
 
 def steps_of(connection: sqlite3.Connection, n: int) -> list[dict[str, Any]]:
-    """The steps of a job, as they are kept."""
+    """Return the rows of a job's steps, in their order."""
     return _dicts(connection.execute("SELECT * FROM steps WHERE n = ? ORDER BY position", (n,)))
 
 
 def job_row(connection: sqlite3.Connection, job_id: str) -> dict[str, Any]:
-    """A job as it is kept; `NotFound`."""
+    """Return the row of a job; `NotFound`."""
     rows = _dicts(connection.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,)))
     if not rows:
         raise NotFound(f"there is no job '{job_id}'", hint="livchat job list")
@@ -292,21 +248,21 @@ def job_row(connection: sqlite3.Connection, job_id: str) -> dict[str, Any]:
 
 
 def new_columns(
-    live: Live, summary: str, caller: str, version: str, created_at: str
+    job: ActiveJob, summary: str, caller: str, version: str, retry_of: str | None
 ) -> dict[str, Any]:
-    """The row of a job that begins."""
+    """Return the row of a new job. `caller` is who asked for it, `version` the daemon's."""
     return {
-        "job_id": live.job_id,
-        "type": live.type,
-        "status": live.status.value,
+        "job_id": job.job_id,
+        "type": job.type,
+        "status": job.status.value,
         "summary": summary,
-        "server": live.server,
-        "params": live.params.model_dump_json(),
-        "learnt": live.saved,
-        "variant": live.variant,
-        "created_at": created_at,
-        "origin": live.origin,
-        "retry_of": None,
+        "server": job.server,
+        "params": job.params.model_dump_json(),
+        "learnt": job.facts_stored,
+        "variant": job.duration_key,
+        "created_at": now(),
+        "origin": job.root_job_id,
+        "retry_of": retry_of,
         "caller": caller,
         "owner": "livchatd",
         "version": version,
@@ -314,27 +270,21 @@ def new_columns(
 
 
 def _add_rows(tx: Transaction, into: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Insert rows, many with each statement."""
-    for first in range(0, len(rows), TOGETHER):
-        some = rows[first : first + TOGETHER]
-        tx.execute(_addition_of(into, len(some[0]), len(some)), tuple(chain.from_iterable(some)))
+    """Insert rows, many with each statement; `into` names the table and its columns."""
+    for first in range(0, len(rows), ROWS_PER_INSERT):
+        some = rows[first : first + ROWS_PER_INSERT]
+        tx.execute(_insert_sql(into, len(some[0]), len(some)), tuple(chain.from_iterable(some)))
 
 
 @cache
-def _addition_of(into: str, width: int, rows: int) -> str:
+def _insert_sql(into: str, width: int, rows: int) -> str:
     marks = f"({', '.join('?' * width)})"
     return f"INSERT INTO {into} VALUES {', '.join([marks] * rows)}"
 
 
 @cache
-def _change_of(names: tuple[str, ...]) -> str:
+def _update_sql(names: tuple[str, ...]) -> str:
     return f"UPDATE jobs SET {', '.join(f'{name} = ?' for name in names)} WHERE n = ?"
-
-
-def _where(want: JobFilter) -> tuple[list[str], list[Any]]:
-    given = (("status", want.status), ("type", want.type), ("server", want.server))
-    chosen = [(name, value) for name, value in given if value is not None]
-    return [f"{name} = ?" for name, _ in chosen], [value for _, value in chosen]
 
 
 def _step(row: tuple[Any, ...]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Housekeeping: a copy of the table for each of the last days, and forgetting what is old."""
+"""Maintenance: a copy of the database for each of the last days, and deleting what is old."""
 
 from __future__ import annotations
 
@@ -9,34 +9,43 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
-from livchatd.jobs.idempotency import Claims
+from livchatd.jobs.idempotency import StoredResponses
 from livchatd.storage.database import Database, now
 
 logger = logging.getLogger(__name__)
 
-EVERY = 4 * 3600
-"""Ticks between two times: an hour."""
-FIRST = 240
-"""Ticks after the start before the first time: a minute."""
+PERIOD_SECONDS = 3600.0
+FIRST_AFTER_SECONDS = 60.0
+"""How long after its start the daemon does it first."""
 RETENTION = timedelta(days=90)
-COPIES = 7
-"""Copies of the table that are kept, one a day."""
+"""How long jobs are kept after their end."""
+BACKUP_COUNT = 7
+"""How many copies of the database are kept, one a day."""
 
 
-async def tidy(
-    database: Database, claims: Claims, prune: Callable[[timedelta], Awaitable[int]]
+async def run_maintenance(
+    database: Database,
+    responses: StoredResponses,
+    prune: Callable[[timedelta], Awaitable[int]],
 ) -> None:
-    """Keep a copy of the table, then forget what is old: jobs after 90 days, first answers."""
+    """Keep a copy of the database, then delete old jobs and responses.
+
+    A copy that cannot be made is logged, and the rest is done nevertheless.
+    """
     try:
-        await asyncio.to_thread(back_up, database)
+        await asyncio.to_thread(backup, database)
     except (OSError, sqlite3.Error):
         logger.exception("cannot keep a copy of the table")
-    claims.forget_old()
+    responses.delete_expired()
     await prune(RETENTION)
 
 
-def back_up(database: Database) -> Path | None:
-    """Copy the table beside itself, in `backups`, 0600; None if there is a copy of today."""
+def backup(database: Database) -> Path | None:
+    """Copy the database beside itself, in `backups`, 0600; None if there is a copy of today.
+
+    Raises `OSError` or `sqlite3.Error` if it cannot be written; an unfinished copy has another
+    name and is replaced the next time.
+    """
     folder = database.path.parent / "backups"
     copy = folder / f"livchat-{now()[:10]}.db"
     if copy.exists():
@@ -47,6 +56,6 @@ def back_up(database: Database) -> Path | None:
     database.copy_to(unfinished)
     unfinished.chmod(0o600)
     unfinished.replace(copy)
-    for old in sorted(folder.glob("livchat-*.db"))[:-COPIES]:
+    for old in sorted(folder.glob("livchat-*.db"))[:-BACKUP_COUNT]:
         old.unlink()
     return copy

@@ -1,4 +1,4 @@
-"""The recorder: every change of a live job goes to the table with its events, at once."""
+"""The recorder: every change of an active job goes to the table, together with its events."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from time import monotonic
 from typing import Any
 
 from pydantic_core import to_json
 
 from livchat.errors import StorageFull
-from livchat.wire.jobs import JobStatus
-from livchatd.jobs import durations, job_table
-from livchatd.jobs.active import Live, LiveStep
-from livchatd.jobs.event_feed import Event, Feed
+from livchat.job_state import ENDED, JobStatus
+from livchat.sanitize import clean_text
+from livchatd.jobs import durations, job_lists, job_table
+from livchatd.jobs.active import ActiveJob, ActiveStep
+from livchatd.jobs.durations import DurationRow
+from livchatd.jobs.event_feed import EventFeed
 from livchatd.storage.database import Database, Transaction, now
 
 logger = logging.getLogger(__name__)
@@ -35,168 +38,262 @@ _COLUMNS = frozenset(
         "rollback",
     }
 )
-_JSON = frozenset({"result", "left_behind"})
-PATIENCE = 1.0
-"""Seconds between tries to write while the disk is full."""
+_JSON_COLUMNS = frozenset({"result", "left_behind"})
+STORAGE_RETRY_SECONDS = 1.0
+"""The pause between tries to write while the disk is full."""
+MAX_LOG_LINE = 4000
+"""How many characters of one log line are kept."""
+MIN_PAUSE_SECONDS = 0.005
+"""The shortest pause of a step that polls, so that no wait becomes a busy loop."""
 
-Tally = tuple[str | None, str | None, str | None]
-"""Type, status and server; None stands for all."""
+JobKind = tuple[str | None, str | None, str | None]
+"""Type, status and server of jobs; None stands for all."""
 
 
 class Recorder:
-    """Writes what happens to live jobs, and tells it to the feed once it is on disk."""
+    """Writes what happens to active jobs, and publishes it once it is on disk.
 
-    def __init__(self, database: Database, feed: Feed) -> None:
-        self.database = database
-        self.feed = feed
-        self.tallies: Counter[Tally] = Counter()
+    `redact` takes known secrets out of a text; `poll_pace` multiplies the pauses of steps that
+    poll.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        feed: EventFeed,
+        redact: Callable[[str], str] = str,
+        poll_pace: float = 1.0,
+    ) -> None:
+        self._database = database
+        self._feed = feed
+        self._redact = redact
+        self.poll_pace = poll_pace
+        self.counts: Counter[JobKind] = Counter()
+        """How many jobs there are by type, status and server, with None for all of them."""
         self.counted = asyncio.Event()
-        self.full = False
+        self._full = False
 
-    def count(self) -> None:
+    def start_counting(self) -> None:
         """Count the jobs that are there, in the writer's order; later changes are added to it."""
 
         def read(tx: Transaction) -> None:
-            found = job_table.tallies(tx.connection)
+            found = job_lists.count_jobs(tx.connection)
 
-            def arrived() -> None:
-                for tally, count in found.items():
-                    self.add(tally, count)
+            def on_committed() -> None:
+                for kind, count in found.items():
+                    self.add_to_counts(kind, count)
                 self.counted.set()
 
-            tx.after.append(arrived)
+            tx.after.append(on_committed)
 
-        self.database.post(read)
+        self._database.write_soon(read)
 
-    def moved(self, live: Live, before: JobStatus | None, after: JobStatus) -> None:
-        """Keep the count of jobs; called in the order of commits."""
-        if before is None:
-            self.add((live.type, after.value, live.server), 1)
-            return
-        for kind, server in _matching(live.type, live.server):
-            self.tallies[kind, before.value, server] -= 1
-            self.tallies[kind, after.value, server] += 1
+    def count_status_change(
+        self, job: ActiveJob, before: JobStatus | None, after: JobStatus
+    ) -> None:
+        """Keep the counts right, called in the order of commits; a new job has no `before`."""
+        if before is not None:
+            self.add_to_counts((job.type, before.value, job.server), -1)
+        self.add_to_counts((job.type, after.value, job.server), 1)
 
-    def add(self, tally: Tally, count: int) -> None:
-        """Count jobs in every filter that they match, so that each total is one look-up."""
-        name, status, at = tally
-        for kind, server in _matching(name, at):
-            self.tallies[kind, status, server] += count
-            self.tallies[kind, None, server] += count
+    def add_to_counts(self, kind: JobKind, count: int) -> None:
+        """Add to the count of every filter that a job matches: each total is one look-up."""
+        job_type, status, server = kind
+        for of_type in (job_type, None):
+            for of_server in (None,) if server is None else (server, None):
+                self.counts[of_type, status, of_server] += count
+                self.counts[of_type, None, of_server] += count
 
     async def change(
         self,
-        live: Live,
-        steps: Sequence[LiveStep] = (),
+        job: ActiveJob,
+        steps: Sequence[ActiveStep] = (),
         fields: dict[str, Any] | None = None,
         *,
         kind: str = "job",
     ) -> None:
-        """Record steps that ended, these steps and fields; durable when it returns."""
-        ended, live.changed = live.changed, []
-        took, live.took = live.took, []
+        """Record fields, these steps and those that ended before; durable when this returns.
+
+        `kind` is the type of the last event. While the disk is full this waits.
+        """
+        ended, job.steps_to_record = job.steps_to_record, []
+        measured, job.durations_to_record = job.durations_to_record, []
         together = [*(step for step in ended if step not in steps), *steps]
-        write = self._write(live, together, fields or {}, kind, took)
+        write = self._writing(job, together, fields or {}, kind, measured)
         while True:
             try:
-                await self.database.write(write)
+                await self._database.write(write)
             except StorageFull:
-                if not self.full:
+                if not self._full:
                     logger.exception("the table cannot be written; waiting for space")
-                self.full = True
-                await asyncio.sleep(PATIENCE)
+                self._full = True
+                await asyncio.sleep(STORAGE_RETRY_SECONDS)
             else:
-                self.full = False
+                self._full = False
                 return
 
-    def tell(self, live: Live, steps: Sequence[LiveStep], fields: dict[str, Any]) -> None:
-        """Record progress without waiting."""
-        self.database.post(self._write(live, steps, fields, "progress", ()))
+    def write_progress_soon(self, job: ActiveJob, steps: Sequence[ActiveStep]) -> None:
+        """Record progress without waiting for it to be on disk."""
+        self._database.write_soon(self._writing(job, steps, {}, "progress", ()))
 
-    def log(self, live: Live, line: dict[str, Any]) -> None:
-        """Record a line, with what was learnt before it, without waiting; later changes follow."""
-        body = _dump({"at": line["timestamp"], "log": line})
-        n, job_id, learnt = live.n, live.job_id, live.learnt.model_dump_json()
-        # Not noted as saved: nobody would know if the disk was full.
-        unsaved = learnt != live.saved
+    async def mark_may_have_changed(self, job: ActiveJob, step: ActiveStep) -> None:
+        """Record, before its `apply`, that a step may change the world from now on."""
+        row = step.to_row()
+        await self._database.write(lambda tx: job_table.change_steps(tx, job.number, [row]))
+
+    async def save_facts(self, job: ActiveJob) -> None:
+        """Make the facts durable."""
+        text = job.facts.model_dump_json()
+        if text != job.facts_stored:
+            changes = {"learnt": text}
+            await self._database.write(lambda tx: job_table.change_job(tx, job.number, changes))
+            job.facts_stored = text
+
+    def clean(self, text: str) -> str:
+        """Return a text from elsewhere without secrets and without anything hidden in it."""
+        # Once more afterwards: a secret may have been cut in two by what was hidden.
+        return self._redact(clean_text(self._redact(text)))
+
+    def log(self, job: ActiveJob, title: str, level: str, message: str) -> None:
+        """Add the lines of a message to a job's log, under a step's title, without waiting.
+
+        Facts that are known before it are written with it; later changes follow.
+        """
+        lines = (line.rstrip()[:MAX_LOG_LINE] for line in self.clean(message).split("\n"))
+        for line in lines:
+            if line:
+                entry = {"timestamp": now(), "level": level, "step": title, "message": line}
+                self._log_line(job, entry)
+
+    def _log_line(self, job: ActiveJob, entry: dict[str, Any]) -> None:
+        body = _dump({"at": entry["timestamp"], "log": entry})
+        number, job_id, facts = job.number, job.job_id, job.facts.model_dump_json()
+        # Not noted as stored: nobody would know if the disk was full.
+        unsaved = facts != job.facts_stored
 
         def write(tx: Transaction) -> None:
             if unsaved:
-                job_table.change_job(tx, n, {"learnt": learnt})
-            events = job_table.add_events(tx, n, job_id, [("log", body)])
-            tx.after.append(lambda: self.feed.publish(events))
+                job_table.change_job(tx, number, {"learnt": facts})
+            events = job_table.add_events(tx, number, job_id, [("log", body)])
+            tx.after.append(lambda: self._feed.publish(events))
 
-        self.database.post(write)
+        self._database.write_soon(write)
 
-    async def touch(self, live: Live, step: LiveStep) -> None:
-        """Record, before its apply, that a step may change the world from now on."""
-        row = step.row()
-        await self.database.write(lambda tx: job_table.change_steps(tx, live.n, [row]))
-
-    async def save(self, live: Live) -> None:
-        """Make what was learnt durable."""
-        text = live.learnt.model_dump_json()
-        if text != live.saved:
-            await self.database.write(lambda tx: job_table.change_job(tx, live.n, {"learnt": text}))
-            live.saved = text
-
-    def _write(
+    def _writing(
         self,
-        live: Live,
-        steps: Sequence[LiveStep],
+        job: ActiveJob,
+        steps: Sequence[ActiveStep],
         fields: dict[str, Any],
         kind: str,
-        took: Sequence[tuple[str, str, int, float]],
+        measured: Sequence[DurationRow],
     ) -> Callable[[Transaction], None]:
+        """Return what writes this change and its events: one for each step, the fields in the last.
+
+        All is taken from the job as it is now: it goes on meanwhile.
+        """
         at = now()
-        derived = {**fields, **live.fields(lists=kind != "progress")}
+        derived = {**fields, **job.derived_fields(with_lists=kind != "progress")}
         columns = {name: value for name, value in derived.items() if name in _COLUMNS}
         columns.update(
-            {name: json.dumps(derived[name]) for name in _JSON if derived.get(name) is not None}
+            {
+                name: json.dumps(derived[name])
+                for name in _JSON_COLUMNS
+                if derived.get(name) is not None
+            }
         )
         if "cancel_requested" in derived:
             columns["cancel_requested"] = int(derived["cancel_requested"])
-        learnt = live.learnt.model_dump_json()
-        if kind != "progress" and learnt != live.saved:
-            live.saved = columns["learnt"] = learnt
-        events = [(_kind(kind), _dump({"at": at, "step": step.wire()})) for step in steps[:-1]]
-        last = {"at": at, "job": derived, **({"step": steps[-1].wire()} if steps else {})}
+        facts = job.facts.model_dump_json()
+        if kind != "progress" and facts != job.facts_stored:
+            job.facts_stored = columns["learnt"] = facts
+        earlier = "step" if kind in {"job", "end"} else kind
+        events = [(earlier, _dump({"at": at, "step": step.to_wire()})) for step in steps[:-1]]
+        last = {"at": at, "job": derived, **({"step": steps[-1].to_wire()} if steps else {})}
         events.append((kind, _dump(last)))
-        rows = [step.row() for step in steps]
-        n, job_id = live.n, live.job_id
+        rows = [step.to_row() for step in steps]
+        number, job_id = job.number, job.job_id
 
         def write(tx: Transaction) -> None:
-            job_table.change_job(tx, n, columns)
+            job_table.change_job(tx, number, columns)
             if rows:
-                job_table.change_steps(tx, n, rows)
-            if took:
-                durations.keep(tx, list(took))
+                job_table.change_steps(tx, number, rows)
+            if measured:
+                durations.store(tx, measured)
             if kind == "end":
-                job_table.drop_locks(tx, n)
-            made = job_table.add_events(tx, n, job_id, events)
-            tx.after.append(lambda: self.feed.publish(made))
+                job_table.drop_locks(tx, number)
+            made = job_table.add_events(tx, number, job_id, events)
+            tx.after.append(lambda: self._feed.publish(made))
 
         return write
 
 
-def _matching(kind: str | None, server: str | None) -> list[tuple[str | None, str | None]]:
-    """Type and server of every filter that a job matches, whatever its status."""
-    servers = (None,) if server is None else (server, None)
-    return [(name, at) for name in (kind, None) for at in servers]
+class ActiveStepContext:
+    """The `StepContext` of one step of an active job: it logs and saves by the recorder."""
+
+    def __init__(self, job: ActiveJob, step: ActiveStep, recorder: Recorder) -> None:
+        self._job = job
+        self._step = step
+        self._recorder = recorder
+
+    @property
+    def job_id(self) -> str:
+        """The job."""
+        return self._job.job_id
+
+    @property
+    def root_job_id(self) -> str:
+        """The first job of a chain of retries."""
+        return self._job.root_job_id
+
+    @property
+    def facts(self) -> Any:
+        """What is known by now: an instance of the workflow's own `Facts`."""
+        return self._job.facts
+
+    @property
+    def attempt(self) -> int:
+        """1 at the first try of this step."""
+        return self._step.attempt
+
+    async def save(self) -> None:
+        """Make the facts durable now; a step that was given up is cancelled here."""
+        if self._job.ended.is_set():
+            raise asyncio.CancelledError
+        await self._recorder.save_facts(self._job)
+
+    async def note_created(self, thing: str) -> None:
+        """Note, durably, that this job creates `thing`; the facts must be `CreatedFacts`."""
+        facts: Any = self._job.facts
+        if thing not in facts.made:
+            facts.made = [*facts.made, thing]
+            await self.save()
+
+    async def poll(
+        self, within: float, *, first: float = 0.5, most: float = 2.0
+    ) -> AsyncIterator[float]:
+        """Yield the seconds since the first look, for `within` seconds, with growing pauses."""
+        began, pause = monotonic(), first
+        while (elapsed := monotonic() - began) < within:
+            yield elapsed
+            await asyncio.sleep(max(pause * self._recorder.poll_pace, MIN_PAUSE_SECONDS))
+            pause = min(pause * 1.5, most)
+
+    def log(self, message: str, level: str = "info") -> None:
+        """Add the lines of a message to the job's log; nothing comes after the job's end."""
+        if self._job.status not in ENDED:
+            self._recorder.log(self._job, self._step.title, level, message)
+
+    def progress(self, done: float, total: float, unit: str) -> None:
+        """Say how far this step is; it is written with the next tick."""
+        progress = {"done": done, "total": total, "unit": unit}
+        if progress != self._step.progress:
+            self._step.progress = progress
+            self._step.progress_unsent = True
 
 
-def first_event(live: Live) -> str:
-    """The body of a job's first event."""
-    return _dump({"at": now(), "job": {"status": live.status.value, "waiting_for": None}})
-
-
-def published(feed: Feed, events: list[Event]) -> Callable[[], None]:
-    """What is to be called after the commit that holds these events."""
-    return lambda: feed.publish(events)
-
-
-def _kind(kind: str) -> str:
-    return "step" if kind in {"job", "end"} else kind
+def first_event(job: ActiveJob) -> str:
+    """Return the body of a job's first event: a JSON text."""
+    return _dump({"at": now(), "job": {"status": job.status.value, "waiting_for": None}})
 
 
 def _dump(data: dict[str, Any]) -> str:

@@ -8,70 +8,78 @@ from time import monotonic
 from typing import Any
 
 from livchat.errors import LivChatError
-from livchat.wire.jobs import JobStatus, StepStatus
-from livchatd.jobs.active import Live, LiveStep
+from livchat.job_state import JobStatus, StepStatus
+from livchatd.jobs.active import ActiveJob, ActiveStep
 from livchatd.jobs.step import Workflow
 
 
-def restore(
-    row: Mapping[str, Any], rows: list[dict[str, Any]], workflows: Mapping[str, Workflow[Any, Any]]
-) -> Live:
-    """A live job from its rows.
+def resume(
+    job_row: Mapping[str, Any],
+    step_rows: list[dict[str, Any]],
+    workflows: Mapping[str, Workflow[Any, Any]],
+) -> ActiveJob:
+    """Return an active job from its rows; `LivChatError` if its workflow is not known.
 
-    Steps are known by key, over versions of the code: one that the workflow no longer has is left
-    out, a new one is to come.
+    Steps are known by their keys over versions of the code: one that the workflow no longer has is
+    left out, a new one is to come.
     """
-    workflow = workflows.get(row["type"])
+    workflow = workflows.get(job_row["type"])
     if workflow is None:
         raise LivChatError(
-            f"cannot go on with {row['job_id']}: this version knows no workflow '{row['type']}'",
+            f"cannot go on with {job_row['job_id']}: "
+            f"this version knows no workflow '{job_row['type']}'",
             hint="start the version of livchatd that began it",
         )
-    params = workflow.params.model_validate_json(row["params"])
-    plan = {step.key: step for step in workflow.steps(params)}
-    kept = {old["key"]: old for old in rows}
+    params = workflow.params.model_validate_json(job_row["params"])
+    definitions = {step.key: step for step in workflow.steps(params)}
+    kept = {row["key"]: row for row in step_rows}
     steps = []
-    for position, (key, step) in enumerate(plan.items()):
-        old = kept.get(key)
-        expected = old["expected"] if old else step.usually
-        fresh = LiveStep(position, key, step.title, expected)
-        if old is not None:
-            _take(fresh, old)
-        steps.append(fresh)
-    learnt = workflow.learnt.model_validate_json(row["learnt"])
-    of = (row["job_id"], row["type"], workflow, params, learnt, plan, steps)
-    live = Live(*of, row["server"], row["variant"], row["origin"])
-    live.n = row["n"]
-    live.status = JobStatus(row["status"])
-    live.progress = row["progress"]
-    live.cancel_requested = bool(row["cancel_requested"])
-    live.waiting_for = row["waiting_for"]
-    live.error, live.error_code, live.hint = row["error"], row["error_code"], row["hint"]
-    live.saved = row["learnt"]
-    live.resumed = True
-    return live
+    for position, (key, definition) in enumerate(definitions.items()):
+        row = kept.get(key)
+        expected = row["expected"] if row else definition.expected_seconds
+        step = ActiveStep(position, key, definition.title, expected)
+        if row is not None:
+            _restore(step, row)
+        steps.append(step)
+    job = ActiveJob(
+        job_id=job_row["job_id"],
+        type=job_row["type"],
+        workflow=workflow,
+        params=params,
+        facts=workflow.facts.model_validate_json(job_row["learnt"]),
+        definitions=definitions,
+        steps=steps,
+        server=job_row["server"],
+        duration_key=job_row["variant"],
+        root_job_id=job_row["origin"],
+    )
+    job.number = job_row["n"]
+    job.status = JobStatus(job_row["status"])
+    job.progress = job_row["progress"]
+    job.cancel_requested = bool(job_row["cancel_requested"])
+    job.waiting_for = job_row["waiting_for"]
+    job.error, job.error_code, job.hint = job_row["error"], job_row["error_code"], job_row["hint"]
+    job.facts_stored = job_row["learnt"]
+    return job
 
 
-def reused(live: Live, rows: list[dict[str, Any]]) -> None:
+def reuse_completed_steps(job: ActiveJob, step_rows: list[dict[str, Any]]) -> None:
     """Take over the steps that an older job has done: they are done, and this job's to undo.
 
-    What it skipped is looked at again: it was found so where the older job stood.
+    What it skipped is checked again: it was found so where the older job stood.
     """
-    kept = {old["key"]: old for old in rows}
-    for step in live.steps:
-        old = kept.get(step.key)
-        if old is not None and old["status"] == StepStatus.COMPLETED:
-            _take(step, old)
+    kept = {row["key"]: row for row in step_rows}
+    for step in job.steps:
+        row = kept.get(step.key)
+        if row is not None and row["status"] == StepStatus.COMPLETED:
+            _restore(step, row)
 
 
-def _take(step: LiveStep, old: Mapping[str, Any]) -> None:
-    step.status = StepStatus(old["status"])
-    step.attempt = old["attempt"]
-    step.touched = bool(old["touched"])
-    step.progress = json.loads(old["progress"]) if old["progress"] else None
-    step.started_at, step.completed_at, step.error = (
-        old["started_at"],
-        old["completed_at"],
-        old["error"],
-    )
-    step.began = monotonic()
+def _restore(step: ActiveStep, row: Mapping[str, Any]) -> None:
+    step.status = StepStatus(row["status"])
+    step.attempt = row["attempt"]
+    step.may_have_changed = bool(row["touched"])
+    step.progress = json.loads(row["progress"]) if row["progress"] else None
+    step.started_at, step.completed_at = row["started_at"], row["completed_at"]
+    step.error = row["error"]
+    step.started_clock = monotonic()

@@ -1,4 +1,4 @@
-"""The way back: undo in reverse what a job did, never what it found, and tell what is left."""
+"""Rollback: undoing in reverse what a job did, never what it found, and telling what is left."""
 
 from __future__ import annotations
 
@@ -12,152 +12,157 @@ from time import monotonic
 from typing import Any
 
 from livchat.errors import LivChatError
-from livchat.wire.jobs import Rollback, StepStatus
-from livchatd.jobs.active import Live, LiveStep
-from livchatd.jobs.recorder import Recorder
-from livchatd.jobs.retry import Patience, passes
+from livchat.job_state import Rollback, StepStatus
+from livchatd.jobs.active import ActiveJob, ActiveStep
+from livchatd.jobs.recorder import ActiveStepContext, Recorder
+from livchatd.jobs.retry import RetryPolicy, is_transient
 from livchatd.jobs.step import Retry, Step
-from livchatd.jobs.step_context import StepRun
 from livchatd.storage.database import now
 
 logger = logging.getLogger(__name__)
 
-TRIES = 4
-"""How often an undo is tried at least where it fails for a passing reason."""
-DEADLINE = 300.0
-"""Seconds that one undo may take."""
+MIN_ATTEMPTS = 4
+"""How often an undo is tried, at least, where it fails for a transient reason."""
+DEADLINE_SECONDS = 300.0
+"""How long one undo may take."""
+FORCE_CHECK_SECONDS = 0.2
+"""How soon a person's force is seen."""
 
-_DID = frozenset(
+_TO_UNDO = frozenset(
     {StepStatus.COMPLETED, StepStatus.FAILED, StepStatus.CANCELLED, StepStatus.RUNNING}
 )
 
 
 @dataclass
-class Undo:
-    """What came of it: how clean it is, and what is left, in a person's words."""
+class RollbackResult:
+    """What came of a rollback: how clean it is, and what is left, in a person's words."""
 
     rollback: Rollback = Rollback.NONE
     left: list[str] = field(default_factory=list)
 
-    @classmethod
-    def of_all(cls, live: Live, recorder: Recorder, redact: Callable[[str], str]) -> Undo:
-        """Nothing was undone: all that the job did is left."""
-        left: list[str] = []
-        for step in _did(live):
-            left.extend(_leaves(live, step, StepRun(live, step, recorder, redact)))
-        return cls(Rollback.NONE, left)
+
+def nothing_undone(job: ActiveJob, recorder: Recorder) -> RollbackResult:
+    """Return the result where nothing was undone: all that the job did is left."""
+    left: list[str] = []
+    for step in _steps_to_undo(job):
+        left.extend(_leftovers(job, step, ActiveStepContext(job, step, recorder)))
+    return RollbackResult(Rollback.NONE, left)
 
 
-async def undo(
-    live: Live,
+async def roll_back(
+    job: ActiveJob,
     recorder: Recorder,
-    redact: Callable[[str], str],
-    patience: Patience,
+    policy: RetryPolicy,
     *,
-    lane: str | None,
+    rollback_group: str | None,
     everything: bool,
-) -> Undo:
-    """Undo the steps of a lane, or all; those `inside` one that is undone go with it."""
-    did = _did(live)
-    chosen = [s for s in did if everything or (lane and live.plan[s.key].lane == lane)]
-    undoable = {s.key for s in chosen if type(live.plan[s.key]).undo is not Step.undo}
-    undone = any(s.status is StepStatus.UNDONE for s in live.steps)
+) -> RollbackResult:
+    """Undo the steps of a rollback group, or all; those that are part of an undone one go with it.
+
+    A step without an undo stays, as does one whose undo fails: both are told as left.
+    """
+    done = _steps_to_undo(job)
+    chosen = [
+        step
+        for step in done
+        if everything
+        or (rollback_group and job.definitions[step.key].rollback_group == rollback_group)
+    ]
+    undoable = {s.key for s in chosen if type(job.definitions[s.key]).undo is not Step.undo}
+    any_undone = any(step.status is StepStatus.UNDONE for step in job.steps)
     left: dict[str, list[str]] = {}
-    for step in reversed(did):
-        if not undoable.isdisjoint(_around(live, step)):
+    for step in reversed(done):
+        if not undoable.isdisjoint(_containing(job, step)):
             continue
-        run = StepRun(live, step, recorder, redact)
-        inside = [s for s in did if step.key in _around(live, s)]
-        if step.key in undoable and not live.force:
-            if await _undo_one(live, step, run, patience):
-                undone = True
-                await _gone(live, recorder, step, inside)
+        context = ActiveStepContext(job, step, recorder)
+        parts = [other for other in done if step.key in _containing(job, other)]
+        if step.key in undoable and not job.force:
+            undo = partial(job.definitions[step.key].undo, context)
+            if await _try(job, step, undo, context, policy):
+                any_undone = True
+                await _record_undone(job, recorder, step, parts)
                 continue
-            await _half_undone(live, recorder, step)
-        left[step.key] = _leaves(live, step, run)
+            await _record_half_undone(job, recorder, step)
+        left[step.key] = _leftovers(job, step, context)
         if step.key in undoable:
-            left.update((s.key, _leaves(live, s, run)) for s in inside)
-    remains = [words for step in live.steps for words in left.get(step.key, [])]
-    remains += [f"'{step.title}' was given up while it was at work" for step in live.abandoned]
-    return Undo(_rollback(chosen, remains, undone=undone, everything=everything), remains)
-
-
-def _rollback(
-    chosen: list[LiveStep], remains: list[str], *, undone: bool, everything: bool
-) -> Rollback:
-    if not chosen and not undone:
-        return Rollback.NONE
+            left.update((part.key, _leftovers(job, part, context)) for part in parts)
+    remains = [thing for step in job.steps for thing in left.get(step.key, [])]
+    remains += [f"'{step.title}' was given up while it was at work" for step in job.abandoned]
+    if not chosen and not any_undone:
+        return RollbackResult(Rollback.NONE, remains)
     if remains:
-        return Rollback.PARTIAL if everything or undone else Rollback.NONE
-    return Rollback.CLEAN
+        partly = everything or any_undone
+        return RollbackResult(Rollback.PARTIAL if partly else Rollback.NONE, remains)
+    return RollbackResult(Rollback.CLEAN, remains)
 
 
-async def halt(
-    live: Live, recorder: Recorder, redact: Callable[[str], str], patience: Patience
-) -> None:
+async def stop_interrupted(job: ActiveJob, recorder: Recorder, policy: RetryPolicy) -> None:
     """Stop what interrupted steps left at work, now or before a crash.
 
-    What is inside a thing that will be undone goes with it.
+    Nothing is stopped that is part of a thing which will be undone: it goes with it. A step that
+    cannot be stopped counts as abandoned.
     """
-    did = {step.key for step in _did(live)}
-    for step in _did(live):
-        plan = live.plan[step.key]
-        if step.status is StepStatus.COMPLETED or step in live.abandoned:
+    done = _steps_to_undo(job)
+    keys = {step.key for step in done}
+    for step in done:
+        definition = job.definitions[step.key]
+        if step.status is StepStatus.COMPLETED or step in job.abandoned:
             continue
-        if type(plan).halt is Step.halt:
+        if type(definition).stop is Step.stop:
             continue
-        if live.cancel_requested and not did.isdisjoint(_around(live, step)):
+        if job.cancel_requested and not keys.isdisjoint(_containing(job, step)):
             continue
-        run = StepRun(live, step, recorder, redact)
-        if not await _patiently(live, step, partial(plan.halt, run), run, patience):
-            live.abandoned.append(step)
+        context = ActiveStepContext(job, step, recorder)
+        if not await _try(job, step, partial(definition.stop, context), context, policy):
+            job.abandoned.append(step)
 
 
-async def _undo_one(live: Live, step: LiveStep, run: StepRun, patience: Patience) -> bool:
-    """Undo one step; whether it is undone."""
-    return await _patiently(live, step, partial(live.plan[step.key].undo, run), run, patience)
-
-
-async def _patiently(
-    live: Live,
-    step: LiveStep,
+async def _try(
+    job: ActiveJob,
+    step: ActiveStep,
     work: Callable[[], Coroutine[Any, Any, None]],
-    run: StepRun,
-    patience: Patience,
+    context: ActiveStepContext,
+    policy: RetryPolicy,
 ) -> bool:
-    """Do it, with patience for what passes; whether it is done."""
-    failing: float | None = None
-    for tries in count(1):
+    """Do it, again where it fails for a transient reason; return whether it is done."""
+    failed_first: float | None = None
+    for attempt in count(1):
         try:
-            return await _bounded(live, work())
+            return await _unless_forced(job, work())
         except (LivChatError, Retry, TimeoutError) as error:
-            failing = failing or monotonic()
-            run.log(f"cannot undo this yet: {error}", "warning")
-            outage = live.plan[step.key].outage
-            over = patience.over(tries, TRIES, monotonic() - failing, outage)
-            if over or not passes(error) or not await _rest(live, patience.pause(error, tries)):
+            failed_first = failed_first or monotonic()
+            context.log(f"cannot undo this yet: {error}", "warning")
+            retry_for = job.definitions[step.key].retry_for
+            if not is_transient(error) or policy.exhausted(
+                attempt, MIN_ATTEMPTS, monotonic() - failed_first, retry_for
+            ):
+                return False
+            if not await _pause(job, policy.backoff(error, attempt)):
                 return False
         except Exception:
-            logger.exception("job %s: undo of %s", live.job_id, step.title)
+            logger.exception("job %s: undo of %s", job.job_id, step.title)
             return False
     return False
 
 
-async def _rest(live: Live, seconds: float) -> bool:
-    """Pause before the next try; False as soon as a person gives it up."""
+async def _pause(job: ActiveJob, seconds: float) -> bool:
+    """Wait before the next attempt; return False as soon as a person gives it up by force."""
     until = monotonic() + seconds
-    while not live.force and (left := until - monotonic()) > 0:  # noqa: ASYNC110 - a flag
-        await asyncio.sleep(min(left, 0.2))
-    return not live.force
+    while not job.force and (left := until - monotonic()) > 0:  # noqa: ASYNC110 - a flag
+        await asyncio.sleep(min(left, FORCE_CHECK_SECONDS))
+    return not job.force
 
 
-async def _bounded(live: Live, undoing: Coroutine[Any, Any, None]) -> bool:
-    """Wait for an undo, unless it takes too long or a person gives it up; whether it ended."""
+async def _unless_forced(job: ActiveJob, undoing: Coroutine[Any, Any, None]) -> bool:
+    """Wait for an undo, unless a person gives it up by force; return whether it ended.
+
+    Raises what it raises, and `TimeoutError` if it takes too long.
+    """
     work = asyncio.create_task(undoing)
     try:
-        async with asyncio.timeout(DEADLINE):
-            while not work.done() and not live.force:
-                await asyncio.wait({work}, timeout=0.2)
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not work.done() and not job.force:
+                await asyncio.wait({work}, timeout=FORCE_CHECK_SECONDS)
         if work.done():
             await work
         return work.done()
@@ -167,37 +172,39 @@ async def _bounded(live: Live, undoing: Coroutine[Any, Any, None]) -> bool:
             await asyncio.wait({work}, timeout=5)
 
 
-async def _gone(live: Live, recorder: Recorder, step: LiveStep, inside: list[LiveStep]) -> None:
-    for one in (*inside, step):
-        one.status = StepStatus.UNDONE
-        one.completed_at = now()
-    await recorder.change(live, [*inside, step], {}, kind="step")
+async def _record_undone(
+    job: ActiveJob, recorder: Recorder, step: ActiveStep, parts: list[ActiveStep]
+) -> None:
+    for undone in (*parts, step):
+        undone.status = StepStatus.UNDONE
+        undone.completed_at = now()
+    await recorder.change(job, [*parts, step], kind="step")
 
 
-async def _half_undone(live: Live, recorder: Recorder, step: LiveStep) -> None:
-    """Part of it may be gone: a retry must not take it for done."""
+async def _record_half_undone(job: ActiveJob, recorder: Recorder, step: ActiveStep) -> None:
+    """Record that part of it may be gone: a retry must not take it for done."""
     step.status = StepStatus.FAILED
     step.error = step.error or "it could not be undone"
-    await recorder.change(live, [step], {}, kind="step")
+    await recorder.change(job, [step], kind="step")
 
 
-def _around(live: Live, step: LiveStep) -> set[str]:
-    """The keys of the steps that this one is inside of, from the nearest outwards."""
+def _containing(job: ActiveJob, step: ActiveStep) -> set[str]:
+    """Return the keys of the steps that this one is a part of, directly or not."""
     found: set[str] = set()
-    key = live.plan[step.key].inside
-    while key is not None and key in live.plan:
+    key = job.definitions[step.key].part_of
+    while key is not None and key in job.definitions:
         found.add(key)
-        key = live.plan[key].inside
+        key = job.definitions[key].part_of
     return found
 
 
-def _did(live: Live) -> list[LiveStep]:
-    return [step for step in live.steps if step.touched and step.status in _DID]
+def _steps_to_undo(job: ActiveJob) -> list[ActiveStep]:
+    return [step for step in job.steps if step.may_have_changed and step.status in _TO_UNDO]
 
 
-def _leaves(live: Live, step: LiveStep, run: StepRun) -> list[str]:
+def _leftovers(job: ActiveJob, step: ActiveStep, context: ActiveStepContext) -> list[str]:
     try:
-        return live.plan[step.key].leaves(run)
+        return job.definitions[step.key].leftovers(context)
     except Exception:
-        logger.exception("job %s: what %s leaves", live.job_id, step.title)
+        logger.exception("job %s: what %s leaves", job.job_id, step.title)
         return [step.title]

@@ -1,300 +1,327 @@
-"""The runner: drives one job forward to its end, or back to where it began."""
+"""The runner: takes one job forward to its end, or back to where it began."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from itertools import count
 from time import monotonic
 from typing import Any
 
 from livchat.errors import LivChatError, TimedOut
-from livchat.wire.jobs import JobStatus, StepStatus
-from livchatd.jobs.active import Live, LiveStep, begin
+from livchat.job_state import JobStatus, StepStatus
+from livchatd.jobs.active import ActiveJob, ActiveStep
 from livchatd.jobs.durations import Durations
-from livchatd.jobs.recorder import Recorder
-from livchatd.jobs.retry import Patience, passes
-from livchatd.jobs.rollback import Undo, halt, undo
+from livchatd.jobs.recorder import ActiveStepContext, Recorder
+from livchatd.jobs.retry import RetryPolicy, is_transient
+from livchatd.jobs.rollback import RollbackResult, nothing_undone, roll_back, stop_interrupted
 from livchatd.jobs.step import Recovery, Retry, Step
-from livchatd.jobs.step_context import StepRun
 from livchatd.storage.database import now
 
 logger = logging.getLogger(__name__)
 
+ON_END_SECONDS = 300.0
+"""How long a workflow's `on_end` may take."""
+FORCED_ON_END_SECONDS = 3.0
+"""How long it may take once a person forces the end."""
+GRACE_SECONDS = 1.0
+"""How long interrupted steps have, at least, before a person's force abandons them."""
 
-SETTLING = 300.0
-"""Seconds that putting records right may take."""
-SETTLING_BY_FORCE = 3.0
-GRACE = 1.0
-"""Seconds that interrupted steps have, at least, before a person's force gives them up."""
 
-
-class NeedsPerson(LivChatError):
+class NeedsManualDecision(LivChatError):
     """A step was interrupted where only a person can know what became of it."""
 
     code = "needs_person"
 
 
 class Runner:
-    """Runs a job's steps: each durable before the next begins, independent ones side by side."""
+    """Runs a job's steps: each is durable before the next begins, independent ones side by side."""
 
-    def __init__(
-        self,
-        recorder: Recorder,
-        durations: Durations,
-        redact: Callable[[str], str],
-        patience: Patience,
-    ) -> None:
+    def __init__(self, recorder: Recorder, durations: Durations, policy: RetryPolicy) -> None:
         self._recorder = recorder
         self._durations = durations
-        self._redact = redact
-        self._patience = patience
+        self._policy = policy
 
-    async def drive(self, live: Live) -> None:
+    async def drive(self, job: ActiveJob) -> None:
         """Take a job to its end. Cancelling this task leaves the job to be resumed."""
         try:
-            failed = next((s for s in live.steps if s.status is StepStatus.FAILED), None)
-            if failed is None and not live.cancel_requested:
-                failed = await self._forward(live)
+            failed = next((s for s in job.steps if s.status is StepStatus.FAILED), None)
+            if failed is None and not job.cancel_requested:
+                failed = await self._forward(job)
             else:
-                _mark_interrupted(live)
-            await self._finish(live, failed)
+                _mark_interrupted(job)
+            await self._finish(job, failed)
         except asyncio.CancelledError:
             raise
         except Exception as bug:
-            logger.exception("job %s: the runner broke", live.job_id)
-            await self._broke(live, bug)
+            logger.exception("job %s: the runner broke", job.job_id)
+            await self._end_broken(job, bug)
 
-    async def _forward(self, live: Live) -> LiveStep | None:
-        """Run steps until none is left, one fails or the job is cancelled; the one that failed."""
-        fields = self._starts(live)
-        again = [s for s in live.steps if s.status is StepStatus.RUNNING]
-        failed: LiveStep | None = None
+    async def withdraw(self, job: ActiveJob) -> None:
+        """End a job that has not begun as cancelled; its turn must not come any more."""
+        for step in job.steps:
+            if step.status is StepStatus.PENDING:
+                step.status = StepStatus.CANCELLED
+        job.steps_to_record = list(job.steps)
+        ending = {"cancel_requested": True}
+        await self._end(job, JobStatus.CANCELLED, RollbackResult(), ending)
+
+    async def _forward(self, job: ActiveJob) -> ActiveStep | None:
+        """Run steps until none is left, one fails or the job is cancelled; return a failed one."""
+        fields = self._start(job)
+        resumed = [s for s in job.steps if s.status is StepStatus.RUNNING]
+        failed: ActiveStep | None = None
         try:
-            while failed is None and not live.cancel_requested:
-                begun = [*again, *live.ready()]
-                if not begun and not live.workers:
+            while failed is None and not job.cancel_requested:
+                begun = [*resumed, *job.ready_steps()]
+                if not begun and not job.workers:
                     return None
                 for step in begun:
-                    begin(step, touched=not _has(live.plan[step.key], "check"))
+                    step.begin(may_change=not _defines_check(job.definitions[step.key]))
                 if begun or fields:
-                    await self._recorder.change(
-                        live, begun, fields, kind="step" if begun else "job"
-                    )
-                if _asked_to_stop(live):
+                    kind = "step" if begun else "job"
+                    await self._recorder.change(job, begun, fields, kind=kind)
+                if _cancel_requested(job):
                     break
                 for step in begun:
-                    work = self._work(live, step, resumed=step in again)
+                    work = self._work(job, step, resumed=step in resumed)
                     task = asyncio.create_task(work)
-                    task.add_done_callback(live.ring)
-                    live.workers[task] = step
-                again, fields = [], {}
-                failed = await self._wait(live)
+                    task.add_done_callback(job.wake)
+                    job.workers[task] = step
+                resumed, fields = [], {}
+                failed = await self._wait(job)
         finally:
-            await _stop(live)
-        await self._interrupted(live, failed)
+            await _stop(job)
+        await self._record_interrupted(job, failed)
         return failed
 
-    def _starts(self, live: Live) -> dict[str, Any]:
-        if live.status is not JobStatus.QUEUED:
+    def _start(self, job: ActiveJob) -> dict[str, Any]:
+        """Let a queued job run; return the fields that change."""
+        if job.status is not JobStatus.QUEUED:
             return {}
-        live.status = JobStatus.RUNNING
-        self._recorder.moved(live, JobStatus.QUEUED, JobStatus.RUNNING)
+        job.status = JobStatus.RUNNING
+        self._recorder.count_status_change(job, JobStatus.QUEUED, JobStatus.RUNNING)
         return {"status": "running", "started_at": now(), "waiting_for": None}
 
-    async def _wait(self, live: Live) -> LiveStep | None:
-        """Wait until steps end; note those that did, and return one that failed."""
-        if not live.cancel_requested and not any(task.done() for task in live.workers):
-            live.bell = asyncio.get_running_loop().create_future()
-            await live.bell
-        failed: LiveStep | None = None
-        for task in [task for task in live.workers if task.done()]:
-            step = live.workers.pop(task)
+    async def _wait(self, job: ActiveJob) -> ActiveStep | None:
+        """Wait until steps end, note what became of them, and return one that failed."""
+        if not job.cancel_requested and not any(task.done() for task in job.workers):
+            job.wakeup = asyncio.get_running_loop().create_future()
+            await job.wakeup
+        failed: ActiveStep | None = None
+        for task in [task for task in job.workers if task.done()]:
+            step = job.workers.pop(task)
             error = None if task.cancelled() else task.exception()
             if task.cancelled():
                 step.status = StepStatus.CANCELLED
             elif error is not None:
                 failed = failed or step
-                self._noted(live, step, error, first=failed is step)
+                self._note_failure(job, step, error, first=failed is step)
             else:
-                self._measured(live, step)
+                self._note_duration(job, step)
             step.completed_at = now()
-            live.changed.append(step)
+            job.steps_to_record.append(step)
         return failed
 
-    def _measured(self, live: Live, step: LiveStep) -> None:
+    def _note_duration(self, job: ActiveJob, step: ActiveStep) -> None:
         if step.status is StepStatus.COMPLETED and step.attempt == 1:
-            row = self._durations.add(step.key, live.variant, monotonic() - step.began)
+            seconds = monotonic() - step.started_clock
+            row = self._durations.add(step.key, job.duration_key, seconds)
             if row is not None:
-                live.took.append(row)
+                job.durations_to_record.append(row)
 
-    def _noted(self, live: Live, step: LiveStep, error: BaseException, *, first: bool) -> None:
+    def _note_failure(
+        self, job: ActiveJob, step: ActiveStep, error: BaseException, *, first: bool
+    ) -> None:
         step.status = StepStatus.FAILED
-        told = _told(error)
-        step.error = self._redact(told.message)
+        failure = _as_livchat_error(error)
+        step.error = self._recorder.clean(failure.message)
         if first:
-            live.error = f"{step.title}: {step.error}"
-            live.error_code = told.code
-            live.hint = told.hint or f"livchat job retry {live.job_id}"
+            job.error = f"{step.title}: {step.error}"
+            job.error_code = failure.code
+            job.hint = failure.hint or f"livchat job retry {job.job_id}"
         if not isinstance(error, LivChatError | Retry | TimeoutError):
-            logger.error("job %s, step %s", live.job_id, step.title, exc_info=error)
+            logger.error("job %s, step %s", job.job_id, step.title, exc_info=error)
 
-    async def _interrupted(self, live: Live, failed: LiveStep | None) -> None:
-        """Write down what was interrupted, and why the job fails, before anything is undone."""
-        _mark_interrupted(live)
-        fields: dict[str, Any] = {}
-        if failed is not None:
-            fields = {"error": live.error, "error_code": live.error_code, "hint": live.hint}
-        if live.changed or fields:
-            await self._recorder.change(live, [], fields)
+    async def _record_interrupted(self, job: ActiveJob, failed: ActiveStep | None) -> None:
+        """Record what was interrupted, and why the job fails, before anything is undone."""
+        _mark_interrupted(job)
+        fields = _error_fields(job) if failed is not None else {}
+        if job.steps_to_record or fields:
+            await self._recorder.change(job, [], fields)
 
-    async def _finish(self, live: Live, failed: LiveStep | None) -> None:
-        """Undo what is to be undone, settle, and write the end."""
-        back = Undo()
-        cancelled = live.cancel_requested and not _too_late(live)
+    async def _finish(self, job: ActiveJob, failed: ActiveStep | None) -> None:
+        """Undo what is to be undone, and record the end."""
+        result = RollbackResult()
+        cancelled = job.cancel_requested and not _past_no_return(job)
         if cancelled or failed is not None:
-            await halt(live, self._recorder, self._redact, self._patience)
-            lane = None if cancelled or failed is None else live.plan[failed.key].lane
-            tools = (self._recorder, self._redact, self._patience)
-            back = await undo(live, *tools, lane=lane, everything=cancelled)
+            await stop_interrupted(job, self._recorder, self._policy)
+            group = None
+            if failed is not None and not cancelled:
+                group = job.definitions[failed.key].rollback_group
+            result = await roll_back(
+                job, self._recorder, self._policy, rollback_group=group, everything=cancelled
+            )
         if cancelled:
-            await self._end(live, JobStatus.CANCELLED, back, {})
+            await self._end(job, JobStatus.CANCELLED, result, {})
         elif failed is not None:
-            error = {"error": live.error, "error_code": live.error_code, "hint": live.hint}
-            await self._end(live, JobStatus.FAILED, back, error)
+            await self._end(job, JobStatus.FAILED, result, _error_fields(job))
         else:
-            result = live.workflow.result(live.params, live.learnt)
-            await self._end(live, JobStatus.COMPLETED, None, {"result": result})
+            outcome = job.workflow.result(job.params, job.facts)
+            await self._end(job, JobStatus.COMPLETED, None, {"result": outcome})
 
-    async def _broke(self, live: Live, bug: Exception) -> None:
-        """The runner itself failed: end the job as failed, whatever else is wrong."""
-        await _stop(live)
-        _mark_interrupted(live)
+    async def _end_broken(self, job: ActiveJob, bug: Exception) -> None:
+        """End a job as failed since the runner itself broke, whatever else is wrong."""
+        await _stop(job)
+        _mark_interrupted(job)
         error = {
             "error": f"the daemon met a fault of its own: {type(bug).__name__}",
             "error_code": LivChatError.code,
             "hint": "livchat daemon logs",
         }
-        await self._end(
-            live, JobStatus.FAILED, Undo.of_all(live, self._recorder, self._redact), error
-        )
+        await self._end(job, JobStatus.FAILED, nothing_undone(job, self._recorder), error)
 
     async def _end(
-        self, live: Live, status: JobStatus, back: Undo | None, fields: dict[str, Any]
+        self,
+        job: ActiveJob,
+        status: JobStatus,
+        result: RollbackResult | None,
+        fields: dict[str, Any],
     ) -> None:
-        if live.workflow.settle is not None:
+        """Call the workflow's `on_end`, then record the end."""
+        if job.workflow.on_end is not None:
             try:
-                async with asyncio.timeout(SETTLING_BY_FORCE if live.force else SETTLING):
-                    await live.workflow.settle(live.params, live.learnt, status)
+                async with asyncio.timeout(FORCED_ON_END_SECONDS if job.force else ON_END_SECONDS):
+                    await job.workflow.on_end(job.params, job.facts, status)
             except Exception:
-                logger.exception("job %s: could not settle", live.job_id)
-        before, live.status = live.status, status
+                logger.exception("job %s: could not settle", job.job_id)
+        before, job.status = job.status, status
         ending = {**fields, "status": status.value, "completed_at": now(), "waiting_for": None}
-        if back is not None:
-            ending["rollback"] = back.rollback.value
-            ending["left_behind"] = back.left
-        await self._recorder.change(live, [], ending, kind="end")
-        self._recorder.moved(live, before, status)
+        if result is not None:
+            ending["rollback"] = result.rollback.value
+            ending["left_behind"] = result.left
+        await self._recorder.change(job, [], ending, kind="end")
+        self._recorder.count_status_change(job, before, status)
 
-    async def _work(self, live: Live, step: LiveStep, *, resumed: bool) -> None:
-        """One step: try it until it is done, or fails for a reason that does not pass."""
-        plan = live.plan[step.key]
-        run = StepRun(live, step, self._recorder, self._redact)
-        if resumed and step.touched and plan.recovery is Recovery.ASK:
-            raise NeedsPerson(
+    async def _work(self, job: ActiveJob, step: ActiveStep, *, resumed: bool) -> None:
+        """Try one step until it is done; raises once it fails for good."""
+        definition = job.definitions[step.key]
+        context = ActiveStepContext(job, step, self._recorder)
+        if resumed and step.may_have_changed and definition.recovery is Recovery.MANUAL:
+            raise NeedsManualDecision(
                 "the daemon was stopped in the middle, and only you can know what became of it",
-                hint=f"look at it, then: livchat job retry {live.job_id}",
+                hint=f"look at it, then: livchat job retry {job.job_id}",
             )
-        failing: float | None = None
-        for tries in count(1):
-            look = plan.recovery is Recovery.LOOK or tries > 1
+        failed_first: float | None = None
+        for attempt in count(1):
             try:
-                async with asyncio.timeout(plan.deadline):
-                    await self._attempt(live, step, run, look=look)
+                async with asyncio.timeout(definition.deadline):
+                    await self._attempt(job, step, context)
             except (Retry, LivChatError, TimeoutError) as error:
-                failing = failing or monotonic()
-                since = monotonic() - failing
-                over = self._patience.over(tries, plan.attempts, since, plan.outage)
-                if over or not passes(error) or live.cancel_requested:
+                failed_first = failed_first or monotonic()
+                exhausted = self._policy.exhausted(
+                    attempt,
+                    definition.min_attempts,
+                    monotonic() - failed_first,
+                    definition.retry_for,
+                )
+                if exhausted or not is_transient(error) or job.cancel_requested:
                     raise
-                await self._pause(live, step, run, error, tries)
+                await self._pause(job, step, context, error, attempt)
             else:
                 step.error = None
                 return
 
-    async def _attempt(self, live: Live, step: LiveStep, run: StepRun, *, look: bool) -> None:
-        plan = live.plan[step.key]
-        checks = _has(plan, "check")
-        begun = step.touched and checks
-        if checks and (look or not begun) and await plan.check(run):
-            step.status = StepStatus.COMPLETED if begun else StepStatus.SKIPPED
-            return
-        if not step.touched:
-            step.touched = True
-            await self._recorder.touch(live, step)
-        await plan.apply(run)
-        await plan.verify(run)
+    async def _attempt(self, job: ActiveJob, step: ActiveStep, context: ActiveStepContext) -> None:
+        """Check, apply and verify a step once.
+
+        What is there already is skipped, unless an earlier attempt may have made it.
+        """
+        definition = job.definitions[step.key]
+        if _defines_check(definition):
+            applied_before = step.may_have_changed
+            if await definition.check(context):
+                step.status = StepStatus.COMPLETED if applied_before else StepStatus.SKIPPED
+                return
+        if not step.may_have_changed:
+            step.may_have_changed = True
+            await self._recorder.mark_may_have_changed(job, step)
+        await definition.apply(context)
+        await definition.verify(context)
         step.status = StepStatus.COMPLETED
 
     async def _pause(
-        self, live: Live, step: LiveStep, run: StepRun, error: BaseException, tries: int
+        self,
+        job: ActiveJob,
+        step: ActiveStep,
+        context: ActiveStepContext,
+        error: BaseException,
+        attempt: int,
     ) -> None:
-        told, wait = _told(error), self._patience.pause(error, tries)
-        when = f" in {wait:.0f} s" if wait >= 1 else ""
-        run.log(f"{told.message}; trying again{when}", "warning")
-        step.error = self._redact(told.message)
+        """Log the error, record that there is another attempt, and wait for it."""
+        message, seconds = _as_livchat_error(error).message, self._policy.backoff(error, attempt)
+        when = f" in {seconds:.0f} s" if seconds >= 1 else ""
+        context.log(f"{message}; trying again{when}", "warning")
+        step.error = self._recorder.clean(message)
         step.attempt += 1
-        await self._recorder.change(live, [step], {}, kind="step")
-        await asyncio.sleep(wait)
+        await self._recorder.change(job, [step], kind="step")
+        await asyncio.sleep(seconds)
 
 
-def _asked_to_stop(live: Live) -> bool:
-    return live.cancel_requested
+def _cancel_requested(job: ActiveJob) -> bool:
+    """Read it anew: it may have changed while something was recorded."""
+    return job.cancel_requested
 
 
-def _too_late(live: Live) -> bool:
-    """Whether the last word was spoken before a cancel could stop it."""
-    return any(live.plan[s.key].final and s.status is StepStatus.COMPLETED for s in live.steps)
+def _past_no_return(job: ActiveJob) -> bool:
+    """Whether a step was done, before a cancel could stop it, after which nothing is undone."""
+    return any(
+        job.definitions[step.key].point_of_no_return and step.status is StepStatus.COMPLETED
+        for step in job.steps
+    )
 
 
-async def _stop(live: Live) -> None:
-    """Interrupt the steps at work and wait until they have stopped, or a person gives them up."""
-    live.interrupt()
-    while live.workers:
-        done, _ = await asyncio.wait(live.workers, timeout=GRACE)
+def _error_fields(job: ActiveJob) -> dict[str, Any]:
+    return {"error": job.error, "error_code": job.error_code, "hint": job.hint}
+
+
+async def _stop(job: ActiveJob) -> None:
+    """Interrupt the steps at work and wait until they have stopped, or a person's force."""
+    job.cancel_steps()
+    while job.workers:
+        done, _ = await asyncio.wait(job.workers, timeout=GRACE_SECONDS)
         for task in done:
-            step = live.workers.pop(task)
+            step = job.workers.pop(task)
             if not task.cancelled() and task.exception() is None:
                 step.completed_at = now()
-                live.changed.append(step)
-        if live.force and not done:
-            _abandon(live)
+                job.steps_to_record.append(step)
+        if job.force and not done:
+            _abandon(job)
 
 
-def _abandon(live: Live) -> None:
-    """Wait no more for the steps at work; what they do from now on is nobody's concern."""
-    for task, step in live.workers.items():
-        live.abandoned.append(step)
+def _abandon(job: ActiveJob) -> None:
+    """Wait no more for the steps at work; what they do from now on is not recorded."""
+    for task, step in job.workers.items():
+        job.abandoned.append(step)
         task.add_done_callback(lambda task: task.cancelled() or task.exception())
-    live.workers.clear()
+    job.workers.clear()
 
 
-def _mark_interrupted(live: Live) -> None:
-    for step in live.steps:
+def _mark_interrupted(job: ActiveJob) -> None:
+    for step in job.steps:
         if step.status is StepStatus.RUNNING:
             step.status = StepStatus.CANCELLED
             step.completed_at = now()
-            live.changed.append(step)
+            job.steps_to_record.append(step)
 
 
-def _has(step: Step[Any], verb: str) -> bool:
-    """Whether a step defines a verb itself."""
-    return getattr(type(step), verb) is not getattr(Step, verb)
+def _defines_check(definition: Step[Any]) -> bool:
+    """Whether a step has a check of its own."""
+    return type(definition).check is not Step.check
 
 
-def _told(error: BaseException) -> LivChatError:
-    """Any failure as one that can be told."""
+def _as_livchat_error(error: BaseException) -> LivChatError:
+    """Return any failure as one that has a code and a hint."""
     if isinstance(error, LivChatError):
         return error
     if isinstance(error, Retry):

@@ -1,1 +1,1 @@
-"""What each request means: refused, answered at once, or handed to the engine as a job."""
+"""The operations: each request is refused, answered at once, or submitted as a job."""

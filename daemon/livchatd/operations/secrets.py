@@ -1,83 +1,61 @@
-"""Secrets that people look at, keep and forget, and secret answers to the questions of apps."""
+"""Secrets in the vault: listed, shown, kept, deleted."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 
 from livchat.errors import Conflict, NotFound
 from livchat.wire.config import Done
 from livchat.wire.secrets import PutSecret, Secret, SecretList
-from livchatd.credentials.app_secrets import Params
-from livchatd.steps.apps.stack_inputs import PARAM, param_key
 from livchatd.storage.vault import Vault
+from livchatd.storage.vault_keys import CERTIFICATES_PREFIX, CLOUDFLARE_PREFIX, PROVIDER_PREFIX
 
-_ELSEWHERE = {
-    "provider/": "livchat config provider {}",
-    "cloudflare/": "livchat config cloudflare",
-    "certificates/": "livchat config certificates {}",
+_CREDENTIAL_COMMANDS = {
+    PROVIDER_PREFIX: "livchat config provider {}",
+    CLOUDFLARE_PREFIX: "livchat config cloudflare",
+    CERTIFICATES_PREFIX: "livchat config certificates {}",
 }
-"""Keys whose values are tried before they are kept, by another command."""
+"""The commands that try a credential before it is kept, by the prefix of its key."""
 
 
-class Secrets:
-    """What people may do with the vault. Who looks and who changes is written down by the API."""
+@dataclass(frozen=True)
+class SecretOperations:
+    """What can be asked about secrets. The API writes down who reveals and who changes one."""
 
-    def __init__(self, vault: Vault) -> None:
-        self._vault = vault
+    vault: Vault
 
-    async def all(self, *, reveal: bool) -> SecretList:
-        """Every secret, with its value if `reveal`."""
-        found = [await self._secret(key, reveal=reveal) for key in await self._vault.names()]
+    async def list(self, *, reveal: bool) -> SecretList:
+        """Return every secret, with its value if `reveal`."""
+        found = [await self._secret(key, reveal=reveal) for key in await self.vault.names()]
         return SecretList(secrets=found, total=len(found))
 
-    async def one(self, key: str, *, reveal: bool) -> Secret:
-        """A secret; `NotFound`."""
-        await self._must_be_there(key)
+    async def show(self, key: str, *, reveal: bool) -> Secret:
+        """Return a secret, with its value if `reveal`; `NotFound`."""
+        await self._check_exists(key)
         return await self._secret(key, reveal=reveal)
 
-    async def put(self, key: str, want: PutSecret) -> Done:
-        """Keep a secret; `Conflict` for a credential, which has a command that tries it first."""
-        for prefix, command in _ELSEWHERE.items():
+    async def put(self, key: str, request: PutSecret) -> Done:
+        """Keep a secret; `Conflict` for a credential, which another command tries first."""
+        for prefix, command in _CREDENTIAL_COMMANDS.items():
             if key.startswith(prefix):
                 raise Conflict(
                     f"'{key}' is a credential, which is tried before it is kept",
                     hint=command.format(key.removeprefix(prefix)),
                     details={"key": key},
                 )
-        await self._vault.put(key, want.value)
+        await self.vault.put(key, request.value)
         return Done(success=True, message=f"'{key}' is kept")
 
     async def delete(self, key: str) -> Done:
-        """Forget a secret; `NotFound`."""
-        await self._must_be_there(key)
-        await self._vault.delete(key)
+        """Delete a secret; `NotFound`."""
+        await self._check_exists(key)
+        await self.vault.delete(key)
         return Done(success=True, message=f"'{key}' is forgotten")
 
-    async def params(self, server: str) -> Params:
-        """The secret answers that the apps of a server were given."""
-        found: Params = {}
-        begin = f"app/{server}/"
-        for key in await self._vault.names(begin):
-            app, word, name = [*key.removeprefix(begin).split("/", 2), "", ""][:3]
-            value = await self._vault.get(key) if word == PARAM else None
-            if value is not None:
-                found.setdefault(app, {})[name] = value.get_secret_value()
-        return found
-
-    async def keep_params(self, server: str, given: Mapping[str, Mapping[str, str]]) -> None:
-        """Keep new secret answers, all of them or none."""
-        new = {
-            param_key(server, app, name): value
-            for app, answers in given.items()
-            for name, value in answers.items()
-        }
-        if new:
-            await self._vault.put_many(new)
-
-    async def _must_be_there(self, key: str) -> None:
-        if await self._vault.get(key) is None:
+    async def _check_exists(self, key: str) -> None:
+        if await self.vault.get(key) is None:
             raise NotFound(f"there is no secret '{key}'", hint="livchat secret list")
 
     async def _secret(self, key: str, *, reveal: bool) -> Secret:
-        value = await self._vault.get(key) if reveal else None
+        value = await self.vault.get(key) if reveal else None
         return Secret(key=key, value=value.get_secret_value() if value else None)

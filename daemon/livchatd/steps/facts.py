@@ -1,4 +1,4 @@
-"""What the steps of a job learn, durable and without secrets: one typed model for each workflow."""
+"""The facts of each workflow's jobs: what its steps found out and created, durable, no secrets."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from livchatd.jobs.step import Learnt, Run
+from livchatd.jobs.step import CreatedFacts, Facts
 
 
-class Ledger(Learnt):
-    """What this job made itself, by names such as `stack n8n`: only that may an undo take away.
+class JobFacts(CreatedFacts):
+    """Facts of every job that creates things.
 
-    `lines` is how many lines of each unit are logged; `found` what a preflight saw, in words;
-    `earlier` what this job wrote over, by file or field.
+    `lines` is how many lines of each systemd unit are in the job's log, by the unit's name; `found`
+    what a preflight saw, for people; `earlier` what this job wrote over, by file or field.
     """
 
-    made: list[str] = Field(default_factory=list)
     lines: dict[str, int] = Field(default_factory=dict)
     found: dict[str, str] = Field(default_factory=dict)
     earlier: dict[str, str] = Field(default_factory=dict)
 
 
-class MachineLearnt(Ledger):
-    """What was bought for a server; `actions` are the provider's, to be waited for.
+class MachineFacts(JobFacts):
+    """What was bought for a server.
 
-    `taken` is which of the order's offers is bought, 0 for the first; `former` are addresses that
-    were given back because the offer that was taken stands elsewhere.
+    `taken` counts the offers that were refused: 0 is the one that was chosen, 1 the first fallback.
+    `former` are addresses that were released since they could not move to an offer's region.
+    `actions` are the provider's ids of what it is still doing.
     """
 
     taken: int = 0
@@ -39,34 +39,37 @@ class MachineLearnt(Ledger):
     actions: list[str] = Field(default_factory=list)
 
 
-class AppLearnt(BaseModel):
-    """An app of this job: whether it was there before, and where it is reached."""
+class AppFacts(BaseModel):
+    """One app of a job: `update` if it ran before, and where it is reached once it is recorded."""
 
     phase: Literal["install", "update"] = "install"
     domain: str | None = None
     url: str | None = None
 
 
-class AppsLearnt(Ledger):
-    """The apps of this job, by name."""
+class AppsFacts(JobFacts):
+    """The apps of a job, by name."""
 
-    apps: dict[str, AppLearnt] = Field(default_factory=dict)
-
-
-class UpLearnt(MachineLearnt, AppsLearnt):
-    """Server and apps in one job."""
+    apps: dict[str, AppFacts] = Field(default_factory=dict)
 
 
-class RemovalLearnt(Learnt):
-    """What must be known of a thing after it is gone, to remove the rest of it."""
+class UpFacts(MachineFacts, AppsFacts):
+    """A server and its apps in one job."""
+
+
+class DeletionFacts(Facts):
+    """What a deletion must know of a thing after it is gone, to delete the rest of it.
+
+    `status` is the status before the deletion; `left` are things that stay, for people.
+    """
 
     status: str | None = None
     docker_secrets: list[str] = Field(default_factory=list)
     left: list[str] = Field(default_factory=list)
 
 
-async def make_note(run: Run[Ledger], thing: str) -> None:
-    """Note, durably and before it happens, that this job makes `thing`."""
-    if thing not in run.learnt.made:
-        run.learnt.made = [*run.learnt.made, thing]
-        await run.save()
+class RepairFacts(Facts):
+    """The findings that were repaired, and those that were left, with the reason."""
+
+    mended: list[str] = Field(default_factory=list)
+    kept: dict[str, str] = Field(default_factory=dict)

@@ -1,35 +1,38 @@
-"""Units of a job: known on disk before they start, each line logged once, stopped after a crash."""
+"""Systemd units of a job: noted before they start, each line logged once, stopped after a crash."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 from livchat.errors import CommandFailed
-from livchatd.integrations.ssh.interfaces import Shell
-from livchatd.jobs.step import Run
-from livchatd.steps.deps import Tools
-from livchatd.steps.facts import Ledger
+from livchatd.integrations.ssh.interfaces import Shell, Shells
+from livchatd.jobs.step import StepContext
+from livchatd.steps.facts import JobFacts
 
 
 class JobUnit:
-    """One unit of a job. How many of its lines are logged is durable with the last of them.
+    """One long command of a job, run on a server as a transient systemd unit.
 
-    Whoever attaches to a unit is given its lines from the first on: those that the log has
-    already are told to `look` only.
+    How many of its lines are in the job's log is stored with the last of them. Whoever attaches to
+    the unit again gets its lines from the first on: `on_line` is called with each, but those that
+    the log has already are not logged again.
     """
 
     def __init__(
-        self, run: Run[Ledger], name: str, look: Callable[[str], None] | None = None
+        self,
+        context: StepContext[JobFacts],
+        name: str,
+        on_line: Callable[[str], None] | None = None,
     ) -> None:
-        self.name = f"livchat-{run.job_id}-{name}"
-        self._run = run
-        self._look = look
-        self._seen = 0
+        self.name = f"livchat-{context.job_id}-{name}"
+        self._context = context
+        self._on_line = on_line
+        self._lines = 0
 
     @property
-    def begun(self) -> bool:
-        """Whether it was started, and how it ended is not known yet."""
-        return self.name in self._run.learnt.lines
+    def started(self) -> bool:
+        """Whether it was started, and its end has not been seen yet."""
+        return self.name in self._context.facts.lines
 
     async def run(
         self,
@@ -38,45 +41,45 @@ class JobUnit:
         timeout: float,  # noqa: ASYNC109 - it ends with the unit stopped
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """Start it or attach to it; see `Shell.unit`."""
+        """Start the unit or attach to it, and wait for its end: `CommandFailed` if it fails."""
         try:
             await shell.unit(
                 self.name,
                 *argv,
-                on_line=self._line,
-                on_start=self._start,
+                on_line=self._log_line,
+                on_start=self._note_start,
                 timeout=timeout,
                 environment=environment,
             )
         except CommandFailed:
-            await _forget(self._run, self.name)
+            await _note_end(self._context, self.name)
             raise
-        await _forget(self._run, self.name)
+        await _note_end(self._context, self.name)
 
-    async def _start(self) -> None:
-        self._run.learnt.lines[self.name] = 0
-        await self._run.save()
+    async def _note_start(self) -> None:
+        self._context.facts.lines[self.name] = 0
+        await self._context.save()
 
-    def _line(self, text: str) -> None:
-        self._seen += 1
-        if self._look is not None:
-            self._look(text)
-        logged = self._run.learnt.lines
-        if self._seen > logged.get(self.name, 0):
-            logged[self.name] = self._seen
-            self._run.log(text)
+    def _log_line(self, text: str) -> None:
+        self._lines += 1
+        if self._on_line is not None:
+            self._on_line(text)
+        logged = self._context.facts.lines
+        if self._lines > logged.get(self.name, 0):
+            logged[self.name] = self._lines
+            self._context.log(text)
 
 
-async def halt_units(run: Run[Ledger], tools: Tools, server: str) -> None:
-    """Stop the units of this job that may still be at work."""
-    if not run.learnt.lines:
+async def stop_units(context: StepContext[JobFacts], shells: Shells, server: str) -> None:
+    """Stop the units of this job whose end has not been seen, on the server where they run."""
+    if not context.facts.lines:
         return
-    shell = await tools.shell(server)
-    for name in list(run.learnt.lines):
+    shell = await shells.on(server)
+    for name in list(context.facts.lines):
         await shell.halt(name)
-        await _forget(run, name)
+        await _note_end(context, name)
 
 
-async def _forget(run: Run[Ledger], name: str) -> None:
-    run.learnt.lines.pop(name, None)
-    await run.save()
+async def _note_end(context: StepContext[JobFacts], name: str) -> None:
+    context.facts.lines.pop(name, None)
+    await context.save()

@@ -1,42 +1,27 @@
-"""What a job was asked to do, with every choice made: the parameters of the workflows."""
+"""The parameters of each workflow: what a job was asked to do, with every choice made."""
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from pydantic import BaseModel, ConfigDict
 
+from livchat.wire.doctor import Mending
 from livchat.wire.servers import Challenge
+from livchatd.providers.base import INSTALLATION, MANAGED, SERVER, Owner, ResourceKind
+from livchatd.providers.offer import Offer
+from livchatd.steps.site import Site, SiteSettings
 
 
-class Order(BaseModel):
-    """Frozen; without secrets: it is shown as the job's `params`."""
+class JobParams(BaseModel):
+    """Parameters of a job: frozen, and without secrets, since they are shown as its `params`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
-class Offer(Order):
-    """A server type at a place with an image for its architecture, and what it costs, gross."""
+class CreateServerParams(Offer, JobParams):
+    """A machine to be bought: the offer that was chosen from what the provider has.
 
-    server_type: str
-    region: str
-    image: str
-    price_monthly: str | None = None
-    price_hourly: str | None = None
-    currency: str | None = None
-
-    def __str__(self) -> str:
-        """As a person reads it."""
-        if self.price_monthly is None:
-            return f"{self.server_type} at {self.region}"
-        price = f"{Decimal(self.price_monthly):.2f} {self.currency or ''}".rstrip()
-        return f"{self.server_type} at {self.region} ({price} a month)"
-
-
-class CreateServerOrder(Offer):
-    """A machine to be bought, chosen from what the provider has.
-
-    `sold_out` was asked for first; `fallback` is taken, in order, if this one's order is refused.
+    `sold_out` are the offers that were asked for before it. `fallback` are bought instead, in
+    order, if the provider refuses this one.
     """
 
     name: str
@@ -44,17 +29,13 @@ class CreateServerOrder(Offer):
     sold_out: list[Offer] = []
     fallback: list[Offer] = []
 
-    @property
-    def offers(self) -> list[Offer]:
-        """All that may be bought, in order."""
-        return [
-            Offer.model_validate(self.model_dump(include=set(Offer.model_fields))),
-            *self.fallback,
-        ]
 
+class AddServerParams(JobParams):
+    """A machine of the user's own.
 
-class AddServerOrder(Order):
-    """A machine of the user's own. `public_key` is of a key of ours that is yet to be let in."""
+    `host_key` is an OpenSSH public key line or a fingerprint. `public_key` is the line of a key of
+    ours that the user has yet to let in; None where the user gave a key that is.
+    """
 
     name: str
     provider: str = "own"
@@ -66,25 +47,27 @@ class AddServerOrder(Order):
     public_key: str | None = None
 
 
-class SetupServerOrder(Order):
-    """A server to be set up. `open_ports` are those that stay open beside SSH and the web's.
+class SetupServerParams(SiteSettings, JobParams):
+    """A server to be set up.
 
-    `challenge` is what `challenge_asked` came to.
+    `open_ports` stay open beside those of SSH and the web, each as `8080/tcp`; `challenge` is what
+    `challenge_asked` came to.
     """
 
     name: str
     provider: str
-    zone_name: str
-    subdomain: str | None
-    ssl_email: str
-    timezone: str
     open_ports: list[str] = []
-    challenge: Challenge = Challenge.HTTP
     challenge_asked: Challenge = Challenge.AUTO
 
+    @property
+    def site(self) -> Site:
+        """The site that the server has once it is set up."""
+        settings = self.model_dump(include=set(SiteSettings.model_fields))
+        return Site(server=self.name, provider=self.provider, **settings)
 
-class AppOrder(Order):
-    """One app to be deployed. `hosts` are by route; `needs` are the apps that it binds to."""
+
+class AppParams(JobParams):
+    """An app to be deployed. `hosts` are by route; `needs` are the apps that it is bound to."""
 
     app_name: str
     title: str
@@ -92,40 +75,82 @@ class AppOrder(Order):
     hosts: dict[str, str] = {}
     needs: list[str] = []
 
-
-class DeployAppOrder(Order):
-    """Apps to be deployed on a server, in order of need; the last is the one asked for."""
-
-    server: str
-    provider: str
-    zone_name: str
-    subdomain: str | None
-    ssl_email: str
-    timezone: str
-    challenge: Challenge = Challenge.HTTP
-    apps: list[AppOrder]
+    @property
+    def host_names(self) -> tuple[str, ...]:
+        """Its hosts, each once: routes may share one."""
+        return tuple(dict.fromkeys(self.hosts.values()))
 
 
-class UpOrder(Order):
-    """From nothing, or from what is there, to running apps."""
+class DeployAppParams(Site, JobParams):
+    """Apps to be deployed on a server, each after those that it needs; the last was asked for."""
 
-    server: CreateServerOrder
-    setup: SetupServerOrder
-    apps: list[AppOrder]
+    apps: list[AppParams]
 
 
-class DeleteServerOrder(Order):
+class UpParams(JobParams):
+    """A server to be created or found, set up, and given apps."""
+
+    server: CreateServerParams
+    setup: SetupServerParams
+    apps: list[AppParams]
+
+
+class DeleteServerParams(JobParams):
     """A server to be deleted, with all that was made for it."""
 
     name: str
     provider: str
 
 
-class DeleteAppOrder(Order):
-    """An app to be deleted; `purge` takes its volumes and databases too."""
+class DeleteAppParams(JobParams):
+    """An app to be deleted; `purge` deletes its volumes and databases too."""
 
     server: str
     provider: str
     app_name: str
     title: str
     purge: bool = False
+
+
+class ResourceRepair(JobParams):
+    """A machine, address or SSH key to be deleted, if it still has this owner.
+
+    `labels` is the owner as it is stored, by the names of its labels at Hetzner.
+    """
+
+    finding: str
+    provider: str
+    kind: ResourceKind
+    thing_id: str
+    labels: dict[str, str]
+
+    @property
+    def owner(self) -> Owner:
+        """Whose the resource must be, whichever job bought it."""
+        return Owner(self.labels.get(INSTALLATION), self.labels.get(SERVER))
+
+    @staticmethod
+    def owner_as_labels(owner: Owner) -> dict[str, str]:
+        """Return an owner as `labels` has it: without the job."""
+        fields = {INSTALLATION: owner.installation_id, SERVER: owner.server}
+        known = {key: value for key, value in fields.items() if value is not None}
+        return {MANAGED: "true", **known}
+
+
+class RecordRepair(JobParams):
+    """A DNS record to be deleted or pointed at its server, if it still has this comment."""
+
+    finding: str
+    account: str
+    zone_id: str
+    record_id: str
+    name: str
+    comment: str
+    mend: Mending
+
+
+class RepairParams(JobParams):
+    """What the doctor found and a person wants repaired."""
+
+    things: list[ResourceRepair] = []
+    records: list[RecordRepair] = []

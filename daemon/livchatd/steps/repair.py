@@ -1,180 +1,185 @@
-"""Mending what the doctor found: each thing is looked at once more before anything is done."""
+"""The repair of what the doctor found: each thing is checked once more before it is touched."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import ClassVar
-
-from pydantic import Field
+from typing import Any
 
 from livchat.errors import ProviderError
-from livchat.wire.doctor import Mending
-from livchatd.installation import HOME, read_comment
-from livchatd.integrations.cloudflare import Dns, Record
-from livchatd.jobs.step import Learnt, Run, Step
-from livchatd.providers.base import ThingKind
-from livchatd.steps.deps import Tools
-from livchatd.steps.orphans import CLOUDFLARE, Known, known, stray_record, stray_thing
-from livchatd.steps.params import Order
+from livchatd.installation import Installation, read_comment
+from livchatd.integrations.dns import Dns, Record
+from livchatd.jobs.step import Step, StepContext
+from livchatd.providers.base import Provider
+from livchatd.steps.deps import Providers
+from livchatd.steps.facts import RepairFacts
+from livchatd.steps.orphans import (
+    CLOUDFLARE,
+    KnownState,
+    known_state,
+    orphaned_record,
+    orphaned_resource,
+)
+from livchatd.steps.params import RecordRepair, ResourceRepair
+from livchatd.steps.server_dns import ServerDns
+from livchatd.storage.inventory import Inventory
 
-WORDS = {"machine": "machine", "address": "address", "key": "SSH key"}
-
-
-class ThingOrder(Order):
-    """A machine, address or key to be deleted: it must carry these labels still."""
-
-    finding: str
-    provider: str
-    kind: ThingKind
-    thing_id: str
-    labels: dict[str, str]
-
-
-class RecordOrder(Order):
-    """A record to be deleted or pointed at its server: it must have this comment still."""
-
-    finding: str
-    account: str
-    zone_id: str
-    record_id: str
-    name: str
-    comment: str
-    mend: Mending
+RESOURCE_NAMES = {"machine": "machine", "address": "address", "key": "SSH key"}
+"""What a person calls each kind of resource at a provider."""
+ActiveServers = Callable[[], Iterable[str]]
+"""Returns the servers at which a job is at work."""
 
 
-class MendLearnt(Learnt):
-    """What was mended, and what was left as it is with the reason, by finding."""
+@dataclass(frozen=True)
+class RepairStep(Step[RepairFacts]):
+    """A step of the repair. Its check leaves, with the reason, what has changed since the scan."""
 
-    mended: list[str] = Field(default_factory=list)
-    kept: dict[str, str] = Field(default_factory=dict)
+    inventory: Inventory
+    active_servers: ActiveServers
+    installation: Installation
 
+    def _known(self) -> KnownState:
+        return known_state(self.inventory, self.active_servers())
 
-@dataclass(frozen=True, kw_only=True)
-class MendStep(Step[MendLearnt]):
-    """A step of the mending. `busy` gives the servers at which jobs are at work."""
-
-    tools: Tools
-    busy: Callable[[], Iterable[str]]
-
-    def _known(self) -> Known:
-        return known(self.tools.inventory, self.busy())
-
-    def _keep(self, run: Run[MendLearnt], finding: str, why: str) -> bool:
-        run.log(f"it is left as it is: {why}", "warning")
-        run.learnt.kept = {**run.learnt.kept, finding: why}
+    def _leave(self, context: StepContext[RepairFacts], finding: str, why: str) -> bool:
+        """Note that a finding is left as it is: there is nothing to be done."""
+        context.log(f"it is left as it is: {why}", "warning")
+        context.facts.kept = {**context.facts.kept, finding: why}
         return True
 
-    def _done(self, run: Run[MendLearnt], finding: str) -> None:
-        if finding not in run.learnt.mended:
-            run.learnt.mended = [*run.learnt.mended, finding]
+    def _note_done(self, context: StepContext[RepairFacts], finding: str) -> None:
+        if finding not in context.facts.mended:
+            context.facts.mended = [*context.facts.mended, finding]
 
 
-@dataclass(frozen=True, kw_only=True)
-class DeleteThing(MendStep):
-    order: ThingOrder
-    usually: ClassVar[float] = 3.0
+@dataclass(frozen=True)
+class DeleteResource(RepairStep):
+    """Deletes a machine, address or key that belongs to no server and has the owner it had.
+
+    Raises `ProviderError` if it is still there afterwards.
+    """
+
+    params: ResourceRepair
+    providers: Providers
+    expected_seconds = 3.0
 
     @property
     def title(self) -> str:
-        order = self.order
-        return f"Delete {WORDS[order.kind]} {order.thing_id} at {order.provider}"
+        params = self.params
+        return f"Delete {RESOURCE_NAMES[params.kind]} {params.thing_id} at {params.provider}"
 
-    async def check(self, run: Run[MendLearnt]) -> bool:
-        order = self.order
-        thing = await self.tools.provider(order.provider).thing(order.kind, order.thing_id)
-        if thing is None:
-            run.log("it is gone already")
+    async def check(self, context: StepContext[RepairFacts]) -> bool:
+        params = self.params
+        resource = await self._provider.resource(params.kind, params.thing_id)
+        if resource is None:
+            context.log("it is gone already")
             return True
-        if not order.labels.items() <= thing.labels.items():
-            return self._keep(run, order.finding, "its labels have changed")
-        ours = order.labels.get(HOME) == self.tools.home.id
-        if ours and stray_thing(thing, order.provider, self._known()) is None:
-            return self._keep(run, order.finding, "it belongs to a server by now")
+        if not params.owner.covers(resource.owner):
+            return self._leave(context, params.finding, "its labels have changed")
+        ours = params.owner.installation_id == self.installation.id
+        if ours and orphaned_resource(resource, params.provider, self._known()) is None:
+            return self._leave(context, params.finding, "it belongs to a server by now")
         return False
 
-    async def apply(self, run: Run[MendLearnt]) -> None:
-        order = self.order
-        provider = self.tools.provider(order.provider)
-        await provider.discard(order.kind, order.thing_id, order.labels)
-        self._done(run, order.finding)
+    async def apply(self, context: StepContext[RepairFacts]) -> None:
+        params = self.params
+        await self._provider.delete_resource(params.kind, params.thing_id, params.owner)
+        self._note_done(context, params.finding)
 
-    async def verify(self, run: Run[MendLearnt]) -> None:
-        order = self.order
-        if await self.tools.provider(order.provider).thing(order.kind, order.thing_id) is not None:
-            raise ProviderError(f"{order.finding} was deleted, but it is still there")
+    async def verify(self, context: StepContext[RepairFacts]) -> None:
+        params = self.params
+        if await self._provider.resource(params.kind, params.thing_id) is not None:
+            raise ProviderError(f"{params.finding} was deleted, but it is still there")
 
-    def leaves(self, run: Run[MendLearnt]) -> list[str]:
-        return [] if self.order.finding in run.learnt.mended else [self.order.finding]
+    def leftovers(self, context: StepContext[RepairFacts]) -> list[str]:
+        return [] if self.params.finding in context.facts.mended else [self.params.finding]
+
+    @property
+    def _provider(self) -> Provider:
+        return self.providers.configured(self.params.provider)
 
 
-@dataclass(frozen=True, kw_only=True)
-class MendRecord(MendStep):
-    order: RecordOrder
-    usually: ClassVar[float] = 1.0
+@dataclass(frozen=True)
+class RepairRecord(RepairStep):
+    """Deletes a DNS record, or points it at its server, if it has the comment it had.
+
+    Raises `ProviderError` if it is not so afterwards.
+    """
+
+    params: RecordRepair
+    dns: ServerDns
+    expected_seconds = 1.0
 
     @property
     def title(self) -> str:
-        name = f"{self.order.name} ({self.order.record_id[:8]})"
-        if self.order.mend == "point":
+        name = f"{self.params.name} ({self.params.record_id[:8]})"
+        if self.params.mend == "point":
             return f"Point record {name} at its server"
         return f"Delete record {name}"
 
-    async def check(self, run: Run[MendLearnt]) -> bool:
-        order, said = self.order, read_comment(self.order.comment)
+    async def check(self, context: StepContext[RepairFacts]) -> bool:
+        params, comment = self.params, read_comment(self.params.comment)
         record = await self._record(await self._dns())
         if record is None:
-            run.log("it is gone already")
+            context.log("it is gone already")
             return True
-        if said is None or record.comment != order.comment:
-            return self._keep(run, order.finding, "its comment has changed")
-        if said.home != self.tools.home.id:
+        if comment is None or record.comment != params.comment:
+            return self._leave(context, params.finding, "its comment has changed")
+        if comment.installation_id != self.installation.id:
             return False
-        found = stray_record(record, said, order.account, self._known())
-        if found is None and order.mend == "point":
-            run.log("it points at its server already")
+        orphan = orphaned_record(record, comment, params.account, self._known())
+        if orphan is None and params.mend == "point":
+            context.log("it points at its server already")
             return True
-        if found is None:
-            return self._keep(run, order.finding, "it belongs to a server by now")
-        if found.mend != order.mend:
-            return self._keep(run, order.finding, f"it is another matter by now: {found.why}")
+        if orphan is None:
+            return self._leave(context, params.finding, "it belongs to a server by now")
+        if orphan.mend != params.mend:
+            why = f"it is another matter by now: {orphan.why}"
+            return self._leave(context, params.finding, why)
         return False
 
-    async def apply(self, run: Run[MendLearnt]) -> None:
-        order, dns = self.order, await self._dns()
-        if order.mend == "delete":
-            await dns.delete(order.zone_id, order.record_id)
+    async def apply(self, context: StepContext[RepairFacts]) -> None:
+        params, dns = self.params, await self._dns()
+        if params.mend == "delete":
+            await dns.delete_record(params.zone_id, params.record_id)
         else:
             address = self._address()
-            await dns.put(order.zone_id, order.name, "A", address, order.comment)
-            run.log(f"{order.name} points at {address}")
-        self._done(run, order.finding)
+            await dns.ensure_record(params.zone_id, params.name, "A", address, params.comment)
+            context.log(f"{params.name} points at {address}")
+        self._note_done(context, params.finding)
 
-    async def verify(self, run: Run[MendLearnt]) -> None:
-        order = self.order
-        dns = await self._dns()
-        if order.mend == "delete":
+    async def verify(self, context: StepContext[RepairFacts]) -> None:
+        params, dns = self.params, await self._dns()
+        if params.mend == "delete":
             if await self._record(dns) is not None:
-                raise ProviderError(f"{order.name} was deleted, but its record is still there")
+                raise ProviderError(f"{params.name} was deleted, but its record is still there")
             return
-        wanted, found = self._address(), await dns.records(order.zone_id, name=order.name)
-        if not any(record.content == wanted for record in found):
-            raise ProviderError(f"{order.name} was pointed at {wanted}, but its record says not so")
+        address, records = self._address(), await dns.records(params.zone_id, name=params.name)
+        if not any(record.content == address for record in records):
+            raise ProviderError(
+                f"{params.name} was pointed at {address}, but its record says not so"
+            )
 
-    def leaves(self, run: Run[MendLearnt]) -> list[str]:
-        return [] if self.order.finding in run.learnt.mended else [self.order.finding]
+    def leftovers(self, context: StepContext[RepairFacts]) -> list[str]:
+        return [] if self.params.finding in context.facts.mended else [self.params.finding]
 
     def _address(self) -> str:
-        said = read_comment(self.order.comment)
-        server = self._known().marks.get(said.server) if said is not None else None
+        comment = read_comment(self.params.comment)
+        server = self._known().by_short_name.get(comment.server) if comment is not None else None
         if server is None:
-            raise ProviderError(f"the server that {self.order.name} is for is gone")
-        return self.tools.address(server.name)
+            raise ProviderError(f"the server that {self.params.name} is for is gone")
+        return self.inventory.address(server.name)
 
     async def _dns(self) -> Dns:
-        # The user's own account serves the servers of every other provider.
-        return await self.tools.dns("own" if self.order.account == CLOUDFLARE else "sandbox")
+        # The user's own account serves the servers of every provider but the sandbox.
+        return await self.dns.account("own" if self.params.account == CLOUDFLARE else "sandbox")
 
     async def _record(self, dns: Dns) -> Record | None:
-        found = await dns.records(self.order.zone_id, name=self.order.name)
-        return next((record for record in found if record.id == self.order.record_id), None)
+        records = await dns.records(self.params.zone_id, name=self.params.name)
+        return next((record for record in records if record.id == self.params.record_id), None)
+
+
+def repair_result(facts: RepairFacts) -> dict[str, Any]:
+    """Return what was repaired, and what was left as it is with the reason."""
+    left = [f"{finding} ({why})" for finding, why in facts.kept.items()]
+    return {"mended": facts.mended, "left": left}

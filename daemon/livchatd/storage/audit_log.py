@@ -1,4 +1,4 @@
-"""Who asked for which change, and what came of it."""
+"""The audit log: who asked for which change, and what came of it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ from datetime import UTC, datetime, timedelta
 
 from livchatd.storage.database import Database, Transaction, now
 
-KEPT = timedelta(days=365)
-TOGETHER = 0.05
-"""Seconds for which entries that nobody waits for are gathered."""
+KEPT_FOR = timedelta(days=365)
+"""How long an entry is kept."""
+GATHERING_SECONDS = 0.05
+"""How long entries that nobody waits for are gathered."""
+
+Row = tuple[str, str, str, str | None, int]
+"""A row of the table: time, caller, action, target, status."""
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One request for a change. `status` is that of its answer; never a value that was sent."""
+class AuditEntry:
+    """One request for a change; no value that was sent is in it.
+
+    `action` is the route's, `target` what it is about, `status` the HTTP status of its response.
+    """
 
     caller: str
     action: str
@@ -23,40 +30,39 @@ class Entry:
     status: int
 
 
-class Audit:
-    """The table of entries, in the order in which they were answered."""
+class AuditLog:
+    """The entries in the database, in the order in which the requests were answered."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._told: list[Row] = []
+        self._gathered: list[Row] = []
 
-    def tell(self, entry: Entry) -> None:
-        """Write it down within 50 ms, many in one commit; nobody waits for it."""
-        if not self._told:
-            asyncio.get_running_loop().call_later(TOGETHER, self.flush)
-        self._told.append(_row(entry))
+    def record_soon(self, entry: AuditEntry) -> None:
+        """Write an entry within 50 ms, many in one commit, without waiting for it."""
+        if not self._gathered:
+            asyncio.get_running_loop().call_later(GATHERING_SECONDS, self.flush)
+        self._gathered.append(_row(entry))
 
-    async def keep(self, entry: Entry) -> None:
-        """Write it down; durable when this returns, with all that was told before it."""
-        rows, self._told = [*self._told, _row(entry)], []
+    async def record(self, entry: AuditEntry) -> None:
+        """Write an entry; durable when this returns, with all that were gathered before it."""
+        rows, self._gathered = [*self._gathered, _row(entry)], []
         await self._database.write(lambda tx: _add(tx, rows))
 
     def flush(self) -> None:
-        """Write down now what was told."""
-        rows, self._told = self._told, []
+        """Write what was gathered now."""
+        rows, self._gathered = self._gathered, []
         if rows:
-            self._database.post(lambda tx: _add(tx, rows))
+            self._database.write_soon(lambda tx: _add(tx, rows))
 
-    def forget_old(self) -> None:
-        """Forget what is older than a year."""
-        before = (datetime.now(UTC) - KEPT).isoformat(timespec="microseconds")[:-6] + "Z"
-        self._database.post(lambda tx: tx.execute("DELETE FROM audit WHERE at < ?", (before,)))
+    def delete_expired(self) -> None:
+        """Delete entries that are older than a year."""
+        before = (datetime.now(UTC) - KEPT_FOR).isoformat(timespec="microseconds")[:-6] + "Z"
+        self._database.write_soon(
+            lambda tx: tx.execute("DELETE FROM audit WHERE at < ?", (before,))
+        )
 
 
-Row = tuple[str, str, str, str | None, int]
-
-
-def _row(entry: Entry) -> Row:
+def _row(entry: AuditEntry) -> Row:
     return now(), entry.caller, entry.action, entry.target, entry.status
 
 

@@ -1,4 +1,4 @@
-"""One SQLite file: a writer thread that commits in groups, and readers that never wait for it."""
+"""The database: one SQLite file, a thread that commits writes in groups, and readers beside it."""
 
 from __future__ import annotations
 
@@ -20,34 +20,40 @@ from livchat.errors import LivChatError, StorageFull
 
 T = TypeVar("T")
 
-GROUP = 512
-"""At most so many writes share a commit."""
-SLICE = 16
-"""So many of them are delivered at a time: whoever they wake all run before anything else does."""
+MAX_WRITES_PER_COMMIT = 512
+"""How many writes share a commit at most."""
+RESULTS_PER_TURN = 16
+"""How many results are handed out in one turn of the loop: those whom they wake run at once."""
+CLOSE_SECONDS = 10
+"""How long closing waits for the writes that are queued."""
 
 
 class TableDamaged(LivChatError):
-    """The file is not what it should be; nothing has been written to it."""
+    """The file is no database, or of a newer version; nothing has been written to it."""
 
     code = "table_damaged"
 
 
-_second = (0, "")
+_last_second = (0, "")
+"""The second that was formatted last, in seconds since the epoch and as text."""
 
 
 def now() -> str:
-    """The time as it is stored and sent: RFC 3339, UTC, microseconds, so that text sorts."""
-    global _second
+    """Return the time as it is stored and sent: RFC 3339, UTC, microseconds, so that text sorts."""
+    global _last_second
     second, nanoseconds = divmod(time_ns(), 1_000_000_000)
-    known, text = _second
+    known, text = _last_second
     if known != second:
         text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        _second = (second, text)
+        _last_second = (second, text)
     return f"{text}.{nanoseconds // 1000:06d}Z"
 
 
 class Transaction:
-    """What a write sees: SQL, the next event number, and what is to be called after the commit."""
+    """What a write works with: SQL, the next event number, and calls to make after the commit.
+
+    What is added to `after` is called in the loop, once the write is on disk.
+    """
 
     __slots__ = ("after", "connection", "execute", "executemany", "seq")
 
@@ -59,7 +65,7 @@ class Transaction:
         self.after: list[Callable[[], None]] = []
 
     def next_seq(self) -> int:
-        """The number of the next event."""
+        """Return the number of the next event; it is given again only if the write is undone."""
         self.seq += 1
         return self.seq
 
@@ -67,17 +73,18 @@ class Transaction:
 @dataclass(slots=True)
 class _Write(Generic[T]):
     run: Callable[[Transaction], T]
-    answer: asyncio.Future[T] | None
+    future: asyncio.Future[T] | None
     result: Any = None
     error: BaseException | None = None
     after: list[Callable[[], None]] = field(default_factory=list)
 
 
 class Database:
-    """The daemon's one file. Opened in the loop that uses it; closed by `close`.
+    """The daemon's one file. It is opened in the loop that uses it, and closed by `close`.
 
-    `write` is durable (WAL, synchronous=FULL) when it returns. A write that must refuse raises a
+    A write is durable (WAL, synchronous=FULL) when it returns. One that must refuse raises a
     `LivChatError` before it has changed anything; any other exception undoes that write alone.
+    `reader` is for short reads on the loop. Opening raises `TableDamaged` and `StorageFull`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -89,28 +96,31 @@ class Database:
         self._seq = seq
         self.reader = _open(path)
         self.reader.execute("PRAGMA query_only = 1")
-        self._thread = threading.Thread(target=self._run, name="table", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="database", daemon=True)
         self._thread.start()
         self._closed = False
-        self._arrived: deque[_Write[Any]] = deque()
-        self._delivering = False
+        self._committed: deque[_Write[Any]] = deque()
+        self._resolving = False
 
     def write(self, run: Callable[[Transaction], T]) -> asyncio.Future[T]:
-        """Run `run` in the writer's next commit; the result arrives once it is on disk."""
-        answer: asyncio.Future[T] = self._loop.create_future()
-        self._queue.put(_Write(run, answer))
-        return answer
+        """Run `run` in the writer's next commit; the future has its result once it is on disk.
 
-    def post(self, run: Callable[[Transaction], object]) -> None:
-        """Write without waiting. Order with other writes is kept."""
+        Raises what `run` raises, and `StorageFull` where the disk is full.
+        """
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._queue.put(_Write(run, future))
+        return future
+
+    def write_soon(self, run: Callable[[Transaction], object]) -> None:
+        """Run `run` without waiting for it. Order with other writes is kept, errors are lost."""
         self._queue.put(_Write(run, None))
 
-    async def read_apart(self, run: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a long read in a thread, with a connection of its own."""
-        return await asyncio.to_thread(self._read_apart, run)
+    async def read_in_thread(self, run: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a long read in a thread, with a connection of its own; return its result."""
+        return await asyncio.to_thread(self._read, run)
 
     def copy_to(self, path: Path) -> None:
-        """Write a consistent copy of the table, from any thread, while work goes on."""
+        """Write a consistent copy of the database, from any thread, while work goes on."""
         connection = _open(self.path)
         try:
             connection.execute("VACUUM INTO ?", (str(path),))
@@ -118,18 +128,18 @@ class Database:
             connection.close()
 
     async def close(self) -> None:
-        """Write what is queued, then close."""
+        """Write what is queued, then close the file."""
         if self._closed:
             return
         self._closed = True
         self._queue.put(None)
-        await asyncio.to_thread(self._thread.join, 10)
-        while self._delivering:  # noqa: ASYNC110 - a turn of the loop or a few
+        await asyncio.to_thread(self._thread.join, CLOSE_SECONDS)
+        while self._resolving:  # noqa: ASYNC110 - a turn of the loop or a few
             await asyncio.sleep(0)
         self.reader.close()
         self._connection.close()
 
-    def _read_apart(self, run: Callable[[sqlite3.Connection], T]) -> T:
+    def _read(self, run: Callable[[sqlite3.Connection], T]) -> T:
         connection = _open(self.path)
         try:
             connection.execute("PRAGMA query_only = 1")
@@ -144,7 +154,7 @@ class Database:
                 return
             group: list[_Write[Any]] = [first]
             last = False
-            while len(group) < GROUP:
+            while len(group) < MAX_WRITES_PER_COMMIT:
                 try:
                     following = self._queue.get_nowait()
                 except queue.Empty:
@@ -159,15 +169,15 @@ class Database:
 
     def _commit(self, group: list[_Write[Any]]) -> None:
         try:
-            self._together(group)
-        except BaseException:  # noqa: BLE001 - each write is told its own fate below
+            self._commit_group(group)
+        except BaseException:  # noqa: BLE001 - each write gets its own error below
             self._roll_back()
             for write in group:
                 write.after, write.error, write.result = [], None, None
-                self._alone(write)
-        self._loop.call_soon_threadsafe(self._arrive, group)
+                self._commit_one(write)
+        self._loop.call_soon_threadsafe(self._on_committed, group)
 
-    def _together(self, group: Iterable[_Write[Any]]) -> None:
+    def _commit_group(self, group: Iterable[_Write[Any]]) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
         seq = self._seq
         for write in group:
@@ -182,40 +192,41 @@ class Database:
         self._connection.execute("COMMIT")
         self._seq = seq
 
-    def _alone(self, write: _Write[Any]) -> None:
+    def _commit_one(self, write: _Write[Any]) -> None:
         try:
-            self._together([write])
+            self._commit_group([write])
         except sqlite3.OperationalError as error:
             self._roll_back()
-            write.error = _told(error)
+            write.error = _as_livchat_error(error)
         except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for this write
             self._roll_back()
             write.error = error
 
-    def _arrive(self, group: list[_Write[Any]]) -> None:
-        """In the loop: deliver it after what came before."""
-        self._arrived.extend(group)
-        if not self._delivering:
-            self._deliver()
+    def _on_committed(self, group: list[_Write[Any]]) -> None:
+        """Hand out the results of a group, in the loop, after those that came before."""
+        self._committed.extend(group)
+        if not self._resolving:
+            self._resolve()
 
-    def _deliver(self) -> None:
-        """After a commit: the answers, then the consequences, both in order, some at a time.
+    def _resolve(self) -> None:
+        """Hand out some results, then make the calls of the same writes; both in order.
 
-        Whoever waits for an answer goes on before what the consequences start, and after they are
-        known: a submit is answered before its job takes the loop.
+        Whoever waits for a result goes on before what the calls start, and after they were made: a
+        submit is answered before its job takes the loop.
         """
-        some = [self._arrived.popleft() for _ in range(min(SLICE, len(self._arrived)))]
-        self._delivering = bool(self._arrived)
-        if self._delivering:
-            self._loop.call_soon(self._deliver)
-        for write in some:
-            if write.answer is None or write.answer.done():
+        count = min(RESULTS_PER_TURN, len(self._committed))
+        writes = [self._committed.popleft() for _ in range(count)]
+        self._resolving = bool(self._committed)
+        if self._resolving:
+            self._loop.call_soon(self._resolve)
+        for write in writes:
+            if write.future is None or write.future.done():
                 continue
             if write.error is not None:
-                write.answer.set_exception(write.error)
+                write.future.set_exception(write.error)
             else:
-                write.answer.set_result(write.result)
-        for write in some:
+                write.future.set_result(write.result)
+        for write in writes:
             for call in write.after:
                 call()
 
@@ -224,7 +235,7 @@ class Database:
             self._connection.execute("ROLLBACK")
 
 
-def _told(error: sqlite3.OperationalError) -> LivChatError | sqlite3.OperationalError:
+def _as_livchat_error(error: sqlite3.OperationalError) -> LivChatError | sqlite3.OperationalError:
     if "full" in str(error) or "disk I/O" in str(error):
         return StorageFull(
             "cannot write: the disk under the daemon's table is full",
@@ -242,7 +253,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> tuple[str, int]:
-    """Bring the schema up to date; return the epoch and the last event's number."""
+    """Bring the schema up to date; return the epoch and the number of the last event."""
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         migrations = _migrations()
@@ -263,7 +274,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> tuple[str, int]:
         meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
         last = connection.execute("SELECT max(seq) FROM events").fetchone()[0] or 0
     except sqlite3.OperationalError as error:
-        raise _told(error) from error
+        raise _as_livchat_error(error) from error
     except sqlite3.DatabaseError as error:
         raise TableDamaged(
             f"cannot read {path}: {error}; nothing was written to it",

@@ -16,15 +16,15 @@ from urllib.parse import quote, quote_plus
 
 from pydantic import SecretStr
 
-from livchat.errors import Invalid, LivChatError, NotConfigured, StorageFull
+from livchat.errors import InvalidRequest, LivChatError, NotConfigured, StorageFull
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 MASK = "[secret]"
 """What stands in a text where a secret was."""
-SHORTEST = 8
-"""Values shorter than this are not looked for in texts: they would be found everywhere."""
+MIN_REDACTED_LENGTH = 8
+"""Shorter values are not looked for in texts: they would be found everywhere."""
 
 _KEY_BYTES, _NONCE_BYTES = 32, 12
 _CREDENTIAL = "livchat-vault-key"
@@ -35,11 +35,11 @@ Changes = dict[str, str | None]
 
 
 class Vault:
-    """Secrets by name in one JSON file, each sealed with AES-256-GCM under its name.
+    """Secrets by their names in one JSON file, each sealed with AES-256-GCM under its name.
 
     The key lies in a file of its own (0600), made at the first write, or comes from systemd as
-    the credential `livchat-vault-key` (32 bytes, or 64 hex digits). What is returned from a
-    writing method is on disk. Writes that come together share one replacement of the file.
+    the credential `livchat-vault-key` (32 bytes, or 64 hex digits). When a writing method returns,
+    what it wrote is on disk. Writes that come together share one replacement of the file.
     A vault that cannot be opened raises `NotConfigured` and is never written to.
     """
 
@@ -52,7 +52,7 @@ class Vault:
         self._loader: asyncio.Task[None] | None = None
         self._queue: list[tuple[Changes, bool, asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
-        self._words = _Words()
+        self._redactor = _Redactor()
 
     async def load(self) -> None:
         """Open the vault, if it is not open yet: before the first line is redacted."""
@@ -65,12 +65,12 @@ class Vault:
             await asyncio.shield(self._loader)
 
     async def get(self, name: str) -> SecretStr | None:
-        """The secret, or None."""
+        """Return the secret, or None."""
         value = (await self._open()).get(name)
         return None if value is None else SecretStr(value)
 
     async def require(self, name: str, *, hint: str | None = None) -> SecretStr:
-        """The secret; `NotConfigured` where there is none."""
+        """Return the secret; `NotConfigured` where there is none."""
         value = await self.get(name)
         if value is None:
             raise NotConfigured(
@@ -87,22 +87,22 @@ class Vault:
         await self._change({name: _plain(value) for name, value in values.items()})
 
     async def delete(self, name: str) -> None:
-        """Forget a secret; one that is not there is fine."""
+        """Delete a secret; one that is not there is fine."""
         if name in await self._open():
             await self._change({name: None})
 
     async def delete_prefix(self, prefix: str) -> None:
-        """Forget every secret whose name begins so."""
+        """Delete every secret whose name begins so."""
         found: Changes = {name: None for name in await self._open() if name.startswith(prefix)}
         if found:
             await self._change(found)
 
     async def names(self, prefix: str = "") -> list[str]:
-        """The names, sorted, without values."""
+        """Return the names that begin so, sorted, without values."""
         return sorted(name for name in await self._open() if name.startswith(prefix))
 
     async def get_or_make(self, name: str, make: Callable[[], str]) -> SecretStr:
-        """The secret, made by `make` (in a thread) if there is none; on disk before it is returned.
+        """Return the secret, made by `make` in a thread if there is none, and on disk by then.
 
         Of several callers at once for one name, all get the same.
         """
@@ -113,12 +113,12 @@ class Vault:
         return await self.require(name)
 
     def redact(self, text: str) -> str:
-        """The text with every known secret of at least 8 characters masked.
+        """Return the text with every known secret of at least 8 characters masked.
 
-        Found as it is, URL-quoted, in base64, in JSON and with `$` doubled. Takes some 10 µs for
-        a line, however many secrets there are. Knows nothing before `load`.
+        A secret is found as it is, URL-quoted, in base64, in JSON and with `$` doubled. It takes
+        some 10 µs for a line, however many secrets there are. Nothing is known before `load`.
         """
-        return self._words.mask(text)
+        return self._redactor.redact(text)
 
     async def _open(self) -> dict[str, str]:
         await self.load()
@@ -127,13 +127,13 @@ class Vault:
         return self._values
 
     async def _change(self, changes: Changes, *, keep: bool = False) -> None:
-        """Write changes; with `keep`, what is there already stays."""
+        """Write changes, None being a deletion; with `keep`, what is there already stays."""
         await self._open()
         for name in changes:
             if not _NAME.fullmatch(name):
-                raise Invalid.field("key", "must be letters, digits and . _ / @ : - only")
-        # Masked before anyone can print it, written or not.
-        self._words.add(value for value in changes.values() if value is not None)
+                raise InvalidRequest.field("key", "must be letters, digits and . _ / @ : - only")
+        # Redacted before anyone can print it, written or not.
+        self._redactor.add(value for value in changes.values() if value is not None)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append((changes, keep, done))
         if self._writer is None or self._writer.done():
@@ -157,7 +157,7 @@ class Vault:
                     if not done.done():
                         done.set_result(None)
 
-    # What follows runs in a thread: one at a time.
+    # What follows runs in a thread, one call at a time.
 
     def _read(self) -> None:
         _clean(self._path)
@@ -177,7 +177,7 @@ class Vault:
         if _unseal(cipher, _CHECK, check) != _CHECK:
             raise _locked(self._path, "was locked with another key, or is damaged")
         values = _opened(cipher, sealed, self._path)
-        self._words.add(values.values())
+        self._redactor.add(values.values())
         self._cipher, self._sealed, self._values = cipher, sealed, values
 
     def _write(self, batch: list[tuple[Changes, bool]]) -> None:
@@ -203,24 +203,24 @@ class Vault:
         return self._cipher
 
     def _key(self) -> bytes | None:
-        """The key from systemd or from its file; None where there is none."""
+        """Return the key from systemd or from its file; None where there is none."""
         folder = os.environ.get("CREDENTIALS_DIRECTORY")
         credential = Path(folder) / _CREDENTIAL if folder else None
-        place = credential if credential and credential.exists() else self._key_path
+        path = credential if credential and credential.exists() else self._key_path
         try:
-            raw = place.read_bytes()
+            raw = path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise _locked(place, f"cannot be read: {error.strerror}") from None
+            raise _locked(path, f"cannot be read: {error.strerror}") from None
         if re.fullmatch(rb"[0-9a-fA-F]{64}\n?", raw):
             raw = bytes.fromhex(raw.decode())
         if len(raw) != _KEY_BYTES:
-            raise _locked(place, f"is not a key of {_KEY_BYTES} bytes")
+            raise _locked(path, f"is not a key of {_KEY_BYTES} bytes")
         return raw
 
 
-class _Words:
+class _Redactor:
     """The forms in which secrets may show up, by their first characters.
 
     One regular expression of them all would be tried at every character of every line.
@@ -231,19 +231,23 @@ class _Words:
         self._known: set[str] = set()
 
     def add(self, values: Iterable[str]) -> None:
-        """Know these values from now on, for ever: a forgotten secret may still be printed."""
+        """Redact these values from now on, for ever: a deleted secret may still be printed."""
         for value in values:
             if value in self._known:
                 continue
             self._known.add(value)
             for form in _forms(value):
-                head = form[:SHORTEST]
+                head = form[:MIN_REDACTED_LENGTH]
                 self._forms[head] = tuple({*self._forms.get(head, ()), form})
 
-    def mask(self, text: str) -> str:
-        """The text without them; secrets that overlap become one mask."""
+    def redact(self, text: str) -> str:
+        """Return the text without them; secrets that overlap become one mask."""
         forms = self._forms
-        starts = [at for at in range(len(text) - SHORTEST + 1) if text[at : at + SHORTEST] in forms]
+        starts = [
+            at
+            for at in range(len(text) - MIN_REDACTED_LENGTH + 1)
+            if text[at : at + MIN_REDACTED_LENGTH] in forms
+        ]
         if not starts:
             return text
         parts: list[str] = []
@@ -252,7 +256,7 @@ class _Words:
             length = max(
                 (
                     len(form)
-                    for form in forms[text[at : at + SHORTEST]]
+                    for form in forms[text[at : at + MIN_REDACTED_LENGTH]]
                     if text.startswith(form, at)
                 ),
                 default=0,
@@ -265,23 +269,24 @@ class _Words:
 
 
 def _forms(value: str) -> set[str]:
-    found = {
+    """Return the forms of a secret that are long enough to be looked for."""
+    forms = {
         value,
         quote(value, safe=""),
         quote(value),
         quote_plus(value),
         value.replace("$", "$$"),
     }
-    found |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
+    forms |= {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
     # A log has one line at a time of a private key.
-    found |= {line for line in value.splitlines() if not line.startswith("-----")}
+    forms |= {line for line in value.splitlines() if not line.startswith("-----")}
     for shift in range(3):
         # In base64 of a longer text, only what is made of the secret alone is known.
         raw = b"\0" * shift + value.encode()
         whole = base64.b64encode(raw).decode().rstrip("=")
         inner = whole[(0, 2, 3)[shift] : len(raw) * 8 // 6]
-        found |= {inner, inner.replace("+", "-").replace("/", "_")}
-    return {form for form in found if len(form) >= SHORTEST}
+        forms |= {inner, inner.replace("+", "-").replace("/", "_")}
+    return {form for form in forms if len(form) >= MIN_REDACTED_LENGTH}
 
 
 def _plain(value: str | SecretStr) -> str:
@@ -321,7 +326,7 @@ def _seal(cipher: AESGCM, name: str, value: str) -> str:
 
 
 def _unseal(cipher: AESGCM, name: str, box: str) -> str | None:
-    """The value, or None where key, name or content are not those that were sealed."""
+    """Return the value, or None where key, name or content are not those that were sealed."""
     from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as above
 
     try:
@@ -343,20 +348,20 @@ def _opened(cipher: AESGCM, sealed: Mapping[str, str], path: Path) -> dict[str, 
 
 
 def _clean(path: Path) -> None:
-    """Remove what a write left that a crash cut off."""
+    """Remove what a write left that was cut off by a crash."""
     for left in path.parent.glob(f".{path.name}.*"):
         left.unlink(missing_ok=True)
 
 
 def _new_key(path: Path) -> bytes:
-    """Make the key and its file: whole and durable before it has its name."""
+    """Make the key and its file, which is whole and durable before it has its name."""
     key = secrets.token_bytes(_KEY_BYTES)
     _replace(path, key, exclusive=True)
     return key
 
 
 def _replace(path: Path, content: bytes, *, exclusive: bool = False) -> None:
-    """Put a file (0600) in the place of another, durably; with `exclusive`, of none."""
+    """Write a file (0600), durably, in the place of another; with `exclusive`, of none."""
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

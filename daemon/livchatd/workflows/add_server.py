@@ -1,53 +1,57 @@
-"""Add a server: a machine of the user's own, logged in to and looked at, nothing on it changed."""
+"""Add a server: a machine of the user's own is logged in to and looked at; nothing is changed."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from livchat.wire.jobs import JobStatus
+from livchat.job_state import JobStatus
 from livchatd.jobs.step import Step, Workflow
-from livchatd.steps.deps import Tools
-from livchatd.steps.facts import Ledger
-from livchatd.steps.params import AddServerOrder
-from livchatd.steps.server.join import LogIn, RecordMachine, TakeName, forget
+from livchatd.steps.deps import ServerDeps
+from livchatd.steps.facts import JobFacts
+from livchatd.steps.params import AddServerParams
+from livchatd.steps.server.join import (
+    LogIn,
+    RecordAddedServer,
+    ReserveOwnServerName,
+    addition_result,
+    end_failed_addition,
+)
 from livchatd.steps.setup.preflight import Preflight
-from livchatd.storage.vault_keys import client_key
 
-LANE = "server"
-"""One fails, all are undone: the name is free again."""
+GROUP = "server"
+"""All steps are undone when one fails: the name is free again."""
 
 
-def add_server(tools: Tools) -> Workflow[AddServerOrder, Ledger]:
-    async def settle(order: AddServerOrder, learnt: Ledger, status: JobStatus) -> None:
-        del learnt
-        if status is JobStatus.COMPLETED:
-            return
-        await forget(tools, order.name)
-        if status is JobStatus.CANCELLED and tools.inventory.find(order.name) is None:
-            await tools.vault.delete(client_key(order.name))
+def add_server(deps: ServerDeps) -> Workflow[AddServerParams, JobFacts]:
+    """Return the workflow; its result is the machine with all that was found on it."""
+
+    async def on_end(params: AddServerParams, facts: JobFacts, status: JobStatus) -> None:
+        del facts
+        if status is not JobStatus.COMPLETED:
+            await end_failed_addition(deps.inventory, deps.vault, deps.shells, params.name, status)
 
     return Workflow(
         name="add_server",
-        params=AddServerOrder,
-        learnt=Ledger,
-        steps=lambda order: add_steps(tools, order),
-        result=told,
-        settle=settle,
+        params=AddServerParams,
+        facts=JobFacts,
+        steps=lambda params: add_steps(deps, params),
+        result=addition_result,
+        on_end=on_end,
     )
 
 
-def add_steps(tools: Tools, order: AddServerOrder) -> list[Step[Ledger]]:
+def add_steps(deps: ServerDeps, params: AddServerParams) -> list[Step[JobFacts]]:
+    """Return the steps."""
+    inventory, vault, shells = deps.inventory, deps.vault, deps.shells
     return [
-        TakeName(key="name", lane=LANE, tools=tools, order=order),
-        LogIn(key="login", lane=LANE, after=("name",), tools=tools, order=order),
-        Preflight(key="preflight", lane=LANE, after=("login",), tools=tools, server=order.name),
-        RecordMachine(
-            key="server", lane=LANE, after=("preflight",), inside="name", tools=tools, order=order
+        ReserveOwnServerName(params, inventory, shells, key="name", rollback_group=GROUP),
+        LogIn(
+            params, inventory, vault, shells, key="login", after=("name",), rollback_group=GROUP
         ),
-    ]
-
-
-def told(order: AddServerOrder, learnt: Ledger) -> dict[str, Any]:
-    """The machine as the job's result tells it, with all that was found on it."""
-    server = {"name": order.name, "provider": order.provider, "ip_address": order.ip_address}
-    return {"server": server, **learnt.found}
+        Preflight(
+            params.name, (), inventory, shells,
+            key="preflight", after=("login",), rollback_group=GROUP,
+        ),
+        RecordAddedServer(
+            params, inventory,
+            key="server", after=("preflight",), part_of="name", rollback_group=GROUP,
+        ),
+    ]  # fmt: skip

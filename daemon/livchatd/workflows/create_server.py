@@ -1,79 +1,77 @@
-"""Create a server: a machine that is reached by SSH, or nothing left at all."""
+"""Create a server: a machine is bought and reached by SSH, or nothing is left at all."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from livchat.wire.jobs import JobStatus
+from livchat.job_state import JobStatus
 from livchatd.jobs.step import Step, Workflow
-from livchatd.steps.deps import Tools
-from livchatd.steps.facts import MachineLearnt
-from livchatd.steps.params import CreateServerOrder
+from livchatd.steps.deps import ServerDeps
+from livchatd.steps.facts import MachineFacts
+from livchatd.steps.params import CreateServerParams
 from livchatd.steps.server.inventory_entry import (
-    AwaitSsh,
     RecordServer,
     ReserveName,
-    settle_creation,
+    WaitForSsh,
+    creation_result,
+    end_failed_creation,
 )
-from livchatd.steps.server.machine import AwaitMachine, CreateMachine, ReserveAddress
-from livchatd.steps.server.offers import taken
-from livchatd.steps.server.ssh_keys import MakeKeys, RegisterKey
+from livchatd.steps.server.machine import (
+    CreateMachine,
+    MakeKeys,
+    RegisterKey,
+    ReserveAddress,
+    WaitForMachine,
+)
 
-LANE = "server"
-"""One fails, all are undone: a machine that nobody can use costs money for nothing."""
+GROUP = "server"
+"""All steps are undone when one fails: a machine that nobody can use costs money for nothing."""
 
 
-def create_server(tools: Tools) -> Workflow[CreateServerOrder, MachineLearnt]:
-    async def settle(order: CreateServerOrder, learnt: MachineLearnt, status: JobStatus) -> None:
+def create_server(deps: ServerDeps) -> Workflow[CreateServerParams, MachineFacts]:
+    """Return the workflow; its result is the server as it was bought."""
+
+    async def on_end(params: CreateServerParams, facts: MachineFacts, status: JobStatus) -> None:
         if status is not JobStatus.COMPLETED:
-            await settle_creation(tools, order, learnt)
+            await end_failed_creation(deps.inventory, params, facts)
 
     return Workflow(
         name="create_server",
-        params=CreateServerOrder,
-        learnt=MachineLearnt,
-        steps=lambda order: create_steps(tools, order),
-        result=lambda order, learnt: {"server": told(order, learnt)},
-        settle=settle,
+        params=CreateServerParams,
+        facts=MachineFacts,
+        steps=lambda params: create_steps(deps, params),
+        result=lambda params, facts: {"server": creation_result(params, facts)},
+        on_end=on_end,
     )
 
 
 def create_steps(
-    tools: Tools, order: CreateServerOrder, zone_name: str | None = None
-) -> list[Step[MachineLearnt]]:
-    """`zone_name` is where records will point at the server, if that is known already."""
+    deps: ServerDeps, params: CreateServerParams, zone_name: str | None = None
+) -> list[Step[MachineFacts]]:
+    """Return the steps; `zone_name` is where DNS records will point at the server, if known."""
+    bought = (params, deps.providers, deps.installation)
+    inventory, vault, shells, dns = deps.inventory, deps.vault, deps.shells, deps.dns
     return [
-        ReserveName(key="name", lane=LANE, tools=tools, order=order),
-        MakeKeys(key="keys", lane=LANE, after=("name",), tools=tools, order=order),
+        ReserveName(*bought, inventory, vault, key="name", rollback_group=GROUP),
+        MakeKeys(*bought, inventory, vault, key="keys", after=("name",), rollback_group=GROUP),
         ReserveAddress(
-            key="address", lane=LANE, after=("name",), tools=tools, order=order, zone_name=zone_name
+            *bought, zone_name, inventory, dns,
+            key="address", after=("name",), rollback_group=GROUP,
         ),
-        RegisterKey(key="ssh_key", lane=LANE, after=("keys",), tools=tools, order=order),
+        RegisterKey(
+            *bought, inventory, vault, key="ssh_key", after=("keys",), rollback_group=GROUP
+        ),
         CreateMachine(
-            key="machine", lane=LANE, after=("address", "ssh_key"), tools=tools, order=order,
-            zone_name=zone_name,
+            *bought, zone_name, inventory, dns, vault, shells,
+            key="machine", after=("address", "ssh_key"), rollback_group=GROUP,
         ),
-        AwaitMachine(
-            key="boot", lane=LANE, after=("machine",), inside="machine", tools=tools, order=order
+        WaitForMachine(
+            *bought, inventory,
+            key="boot", after=("machine",), part_of="machine", rollback_group=GROUP,
         ),
-        AwaitSsh(key="ssh", lane=LANE, after=("boot",), inside="machine", tools=tools, order=order),
+        WaitForSsh(
+            params.name, shells,
+            key="ssh", after=("boot",), part_of="machine", rollback_group=GROUP,
+        ),
         RecordServer(
-            key="server", lane=LANE, after=("ssh",), inside="name", tools=tools, order=order
+            *bought, inventory, key="server", after=("ssh",), part_of="name", rollback_group=GROUP
         ),
     ]  # fmt: skip
-
-
-def told(order: CreateServerOrder, learnt: MachineLearnt) -> dict[str, Any]:
-    """The server as the job's result tells it; `instead_of` is what could not be had."""
-    bought = taken(order, learnt)
-    before = [*order.sold_out, *order.offers[: learnt.taken]]
-    return {
-        **{
-            key: value or None for key, value in bought.model_dump(exclude={"price_hourly"}).items()
-        },
-        "instead_of": [str(offer) for offer in before],
-        "name": order.name,
-        "provider": order.provider,
-        "ip_address": learnt.ip_address,
-        "ipv6_address": learnt.ipv6_address,
-    }

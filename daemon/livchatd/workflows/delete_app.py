@@ -1,39 +1,45 @@
-"""Delete an app: its stack, names and secrets; its data stays unless it is asked for too."""
+"""Delete an app: its stack, names and secrets; its data stays unless it is to be purged too."""
 
 from __future__ import annotations
 
 from livchatd.jobs.step import Step, Workflow
 from livchatd.steps.apps.delete import (
-    ForgetApp,
-    MarkApp,
     PurgeData,
+    RemoveAppFromInventory,
     RemoveNames,
     RemoveSecrets,
     RemoveStack,
+    SetAppDeleting,
+    app_deletion_result,
 )
-from livchatd.steps.deps import Tools
-from livchatd.steps.facts import RemovalLearnt
-from livchatd.steps.params import DeleteAppOrder
+from livchatd.steps.deps import AppDeps
+from livchatd.steps.facts import DeletionFacts
+from livchatd.steps.params import DeleteAppParams
 
 
-def delete_app(tools: Tools) -> Workflow[DeleteAppOrder, RemovalLearnt]:
+def delete_app(deps: AppDeps) -> Workflow[DeleteAppParams, DeletionFacts]:
+    """Return the workflow; its result names the app and its server."""
     return Workflow(
         name="delete_app",
-        params=DeleteAppOrder,
-        learnt=RemovalLearnt,
-        steps=lambda order: delete_steps(tools, order),
-        result=lambda order, _: {"app_name": order.app_name, "server": {"name": order.server}},
+        params=DeleteAppParams,
+        facts=DeletionFacts,
+        steps=lambda params: delete_steps(deps, params),
+        result=lambda params, _: app_deletion_result(params),
     )
 
 
-def delete_steps(tools: Tools, order: DeleteAppOrder) -> list[Step[RemovalLearnt]]:
-    steps: list[Step[RemovalLearnt]] = [
-        MarkApp(key="mark", tools=tools, order=order),
-        RemoveStack(key="stack", after=("mark",), tools=tools, order=order),
-        RemoveNames(key="names", after=("mark",), tools=tools, order=order),
-        RemoveSecrets(key="secrets", after=("stack",), tools=tools, order=order),
+def delete_steps(deps: AppDeps, params: DeleteAppParams) -> list[Step[DeletionFacts]]:
+    """Return the steps."""
+    app = (params, deps.inventory)
+    steps: list[Step[DeletionFacts]] = [
+        SetAppDeleting(*app, deps.portainers, key="mark"),
+        RemoveStack(*app, deps.shells, deps.portainers, key="stack", after=("mark",)),
+        RemoveNames(*app, deps.dns, key="names", after=("mark",)),
+        RemoveSecrets(*app, deps.shells, key="secrets", after=("stack",)),
     ]
-    if order.purge:
-        steps.append(PurgeData(key="data", after=("stack",), tools=tools, order=order))
+    if params.purge:
+        steps.append(
+            PurgeData(*app, deps.catalog, deps.vault, deps.shells, key="data", after=("stack",))
+        )
     everything = tuple(step.key for step in steps)
-    return [*steps, ForgetApp(key="forget", after=everything, tools=tools, order=order)]
+    return [*steps, RemoveAppFromInventory(*app, key="forget", after=everything)]

@@ -1,58 +1,57 @@
-"""Delete a server: its names first, then what costs money, then what we know of it."""
+"""Delete a server: its names first, then what costs money, then what is known of it."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from livchat.wire.jobs import JobStatus
+from livchat.job_state import JobStatus
 from livchatd.jobs.step import Step, Workflow
-from livchatd.steps.deps import Tools
-from livchatd.steps.facts import RemovalLearnt
-from livchatd.steps.params import DeleteServerOrder
+from livchatd.steps.deps import ServerDeps
+from livchatd.steps.facts import DeletionFacts
+from livchatd.steps.params import DeleteServerParams
 from livchatd.steps.server.delete import (
     DeleteKey,
     DeleteMachine,
-    ForgetServer,
-    MarkServer,
     ReleaseAddress,
+    RemoveServerFromInventory,
     RemoveServerNames,
-    settle_deletion,
+    SetServerDeleting,
+    end_cancelled_deletion,
+    server_deletion_result,
 )
-from livchatd.steps.server.existing import OWN
+from livchatd.steps.server.inventory_entry import OWN
 
 
-def delete_server(tools: Tools) -> Workflow[DeleteServerOrder, RemovalLearnt]:
-    async def settle(order: DeleteServerOrder, learnt: RemovalLearnt, status: JobStatus) -> None:
+def delete_server(deps: ServerDeps) -> Workflow[DeleteServerParams, DeletionFacts]:
+    """Return the workflow; its result says what is still there."""
+
+    async def on_end(params: DeleteServerParams, facts: DeletionFacts, status: JobStatus) -> None:
         if status is JobStatus.CANCELLED:
-            await settle_deletion(tools, order, learnt)
+            await end_cancelled_deletion(deps.inventory, deps.providers, params, facts)
 
     return Workflow(
         name="delete_server",
-        params=DeleteServerOrder,
-        learnt=RemovalLearnt,
-        steps=lambda order: delete_steps(tools, order),
-        result=told,
-        settle=settle,
+        params=DeleteServerParams,
+        facts=DeletionFacts,
+        steps=lambda params: delete_steps(deps, params),
+        result=server_deletion_result,
+        on_end=on_end,
     )
 
 
-def told(order: DeleteServerOrder, learnt: RemovalLearnt) -> dict[str, Any]:
-    """What became of the server, and what is still there."""
-    stays = [f"the machine {order.name} and all that is on it"] if order.provider == OWN else []
-    return {"server": {"name": order.name}, "left": [*stays, *learnt.left]}
-
-
-def delete_steps(tools: Tools, order: DeleteServerOrder) -> list[Step[RemovalLearnt]]:
-    mark = MarkServer(key="mark", tools=tools, order=order)
-    names = RemoveServerNames(key="names", after=("mark",), tools=tools, order=order)
-    if order.provider == OWN:
-        return [mark, names, ForgetServer(key="forget", after=("names",), tools=tools, order=order)]
-    return [
-        mark,
-        names,
-        # An address given back while names still point at it serves whoever gets it next.
-        DeleteMachine(key="machine", after=("names",), tools=tools, order=order),
-        ReleaseAddress(key="address", after=("machine",), tools=tools, order=order),
-        DeleteKey(key="ssh_key", after=("mark",), tools=tools, order=order),
-        ForgetServer(key="forget", after=("address", "ssh_key"), tools=tools, order=order),
+def delete_steps(deps: ServerDeps, params: DeleteServerParams) -> list[Step[DeletionFacts]]:
+    """Return the steps; a machine of the user's own stays as it is."""
+    server = (params, deps.inventory)
+    bought = (*server, deps.providers, deps.installation)
+    first: list[Step[DeletionFacts]] = [
+        SetServerDeleting(*server, deps.providers, key="mark"),
+        RemoveServerNames(*server, deps.dns, key="names", after=("mark",)),
     ]
+    at_provider: list[Step[DeletionFacts]] = [
+        # An address that is released while names still point at it serves whoever gets it next.
+        DeleteMachine(*bought, deps.shells, key="machine", after=("names",)),
+        ReleaseAddress(*bought, key="address", after=("machine",)),
+        DeleteKey(*bought, key="ssh_key", after=("mark",)),
+    ]
+    steps = first if params.provider == OWN else [*first, *at_provider]
+    before = ("names",) if params.provider == OWN else ("address", "ssh_key")
+    last = RemoveServerFromInventory(*server, deps.vault, deps.shells, key="forget", after=before)
+    return [*steps, last]

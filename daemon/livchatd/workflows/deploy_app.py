@@ -1,210 +1,135 @@
-"""Deploy apps in order of need; those that do not need each other go side by side."""
+"""Deploy apps in order of need; those that do not need each other are deployed side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
-from livchat.wire.apps import AppStatus
-from livchat.wire.jobs import JobStatus
-from livchat.wire.servers import Challenge
+from livchat.job_state import JobStatus
 from livchatd.jobs.step import Step, Workflow
-from livchatd.steps.apps.deploy import AwaitApp, DeployApp, MakeSecrets, PrepareDatabases, RecordApp
-from livchatd.steps.apps.dns_propagation import AwaitNames
-from livchatd.steps.apps.dns_records import PointNames
-from livchatd.steps.apps.stack_inputs import Place, Recipe
-from livchatd.steps.deps import Tools
-from livchatd.steps.facts import AppsLearnt
-from livchatd.steps.params import AppOrder, DeployAppOrder
+from livchatd.steps.apps.deploy import DeployApp, MakeSecrets, PrepareDatabases
+from livchatd.steps.apps.dns_propagation import WaitForDns
+from livchatd.steps.apps.dns_records import CreateDnsRecords
+from livchatd.steps.apps.finish import (
+    RecordApp,
+    WaitForApp,
+    deployment_result,
+    end_failed_deployment,
+)
+from livchatd.steps.apps.stack_inputs import StackInputs
+from livchatd.steps.deps import AppDeps
+from livchatd.steps.facts import AppsFacts
+from livchatd.steps.params import AppParams, DeployAppParams
 from livchatd.steps.setup.docker import PullImages
+from livchatd.steps.site import Site
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What must be done before apps are: keys of steps that the same job has, if it has them.
+class AppPrerequisites:
+    """The keys of steps of the same job that must be done before those of apps, if it has any.
 
-    `address` gives names something to point at, which stays after `settled`; `docker` takes images,
-    `portainer` takes stacks, `traefik` answers for them; `machine` is the step whose undo takes
-    everything on it along.
+    Names need an `address`, which is final after `address_final`; `docker` pulls images,
+    `portainer` deploys stacks, `traefik` serves their sites. `machine` and `name` are the steps
+    whose undo takes all that is on the server, and all that is known of it; the undo of
+    `names_part_of` removes the names.
     """
 
     address: tuple[str, ...] = field(default=())
-    settled: tuple[str, ...] = field(default=())
+    address_final: tuple[str, ...] = field(default=())
     docker: tuple[str, ...] = field(default=())
     portainer: tuple[str, ...] = field(default=())
     traefik: tuple[str, ...] = field(default=())
     machine: str | None = None
     name: str | None = None
-    names_go_with: str | None = None
+    names_part_of: str | None = None
 
 
-def deploy_app(tools: Tools) -> Workflow[DeployAppOrder, AppsLearnt]:
-    async def settle(order: DeployAppOrder, learnt: AppsLearnt, status: JobStatus) -> None:
-        del learnt
-        await settle_apps(tools, order.server, order.apps, status)
+def deploy_app(deps: AppDeps) -> Workflow[DeployAppParams, AppsFacts]:
+    """Return the workflow; its result are the apps with their URLs."""
+
+    async def on_end(params: DeployAppParams, facts: AppsFacts, status: JobStatus) -> None:
+        del facts
+        await end_failed_deployment(deps.inventory, params.server, params.apps, status)
 
     return Workflow(
         name="deploy_app",
-        params=DeployAppOrder,
-        learnt=AppsLearnt,
-        steps=lambda order: app_steps(tools, _place(order), order.apps, Ground()),
-        result=lambda order, learnt: {"apps": told(order.apps, learnt)},
-        settle=settle,
+        params=DeployAppParams,
+        facts=AppsFacts,
+        steps=lambda params: app_steps(deps, params, params.apps, AppPrerequisites()),
+        result=lambda params, facts: {"apps": deployment_result(params.apps, facts)},
+        on_end=on_end,
     )
 
 
 def app_steps(
-    tools: Tools, place: Place, apps: Iterable[AppOrder], ground: Ground
-) -> list[Step[AppsLearnt]]:
-    """The steps of all apps. Names of steps are `<app>.<what>`; an app is done at `<app>.app`."""
-    steps: list[Step[AppsLearnt]] = []
-    here: list[str] = []
-    before: tuple[str, ...] = ground.address
+    deps: AppDeps, site: Site, apps: Iterable[AppParams], prerequisites: AppPrerequisites
+) -> list[Step[AppsFacts]]:
+    """Return the steps of all apps. A key is `<app>.<step>`; an app is done after `<app>.app`."""
+    steps: list[Step[AppsFacts]] = []
+    in_job: list[str] = []
+    before_secrets: tuple[str, ...] = prerequisites.address
     for app in apps:
-        needs = tuple(f"{need}.app" for need in app.needs if need in here)
-        steps += _of(tools, place, app, ground, _After(before, needs))
+        needs = tuple(f"{need}.app" for need in app.needs if need in in_job)
+        steps += _steps_of(deps, site, app, prerequisites, _After(before_secrets, needs))
         # One after the other: each takes the next free database in Redis.
-        before = (f"{app.app_name}.secrets",)
-        here.append(app.app_name)
+        before_secrets = (f"{app.app_name}.secrets",)
+        in_job.append(app.app_name)
     return steps
-
-
-async def settle_apps(
-    tools: Tools, server: str, apps: Iterable[AppOrder], status: JobStatus
-) -> None:
-    """After a deployment that came to nothing: no app stays `deploying` for ever."""
-    if status is JobStatus.COMPLETED:
-        return
-    for app in apps:
-        record = tools.inventory.app(server, app.app_name)
-        if record is not None and record.status is AppStatus.DEPLOYING:
-            failed = record.model_copy(update={"status": AppStatus.FAILED})
-            await tools.inventory.put_app(server, failed)
-
-
-def told(apps: Iterable[AppOrder], learnt: AppsLearnt) -> list[dict[str, Any]]:
-    """The apps as the job's result tells them."""
-    return [
-        {"app_name": app.app_name, "url": found.url, "domain": found.domain}
-        for app in apps
-        if (found := learnt.apps.get(app.app_name))
-    ]
 
 
 @dataclass(frozen=True)
 class _After:
+    """The keys of steps before the secrets of an app, and of those that end the apps it needs."""
+
     secrets: tuple[str, ...]
     needs: tuple[str, ...]
 
 
-def _of(
-    tools: Tools, place: Place, app: AppOrder, ground: Ground, after: _After
-) -> list[Step[AppsLearnt]]:
-    """One app: secrets, names, images, databases, stack, and the wait until it answers."""
-    name, inside = app.app_name, ground.machine
-    hosts = tuple(dict.fromkeys(app.hosts.values()))
-    made = (f"{name}.secrets",)
-    steps: list[Step[AppsLearnt]] = [
-        MakeSecrets(
-            key=f"{name}.secrets",
-            after=after.secrets,
-            inside=ground.name,
-            tools=tools,
-            place=place,
-            order=app,
-        )
+def _steps_of(
+    deps: AppDeps, site: Site, app: AppParams, prerequisites: AppPrerequisites, after: _After
+) -> list[Step[AppsFacts]]:
+    """Return the steps of one app: secrets, names, images, databases, stack, the wait for it."""
+    name, machine, before = app.app_name, prerequisites.machine, prerequisites
+    inputs = StackInputs(app, site, deps.catalog, deps.vault, deps.inventory)
+    web = (inputs, deps.providers, deps.inventory)
+    secrets, names, dns = f"{name}.secrets", f"{name}.names", f"{name}.dns"
+    steps: list[Step[AppsFacts]] = [
+        MakeSecrets(inputs, deps.inventory, key=secrets, after=after.secrets, part_of=before.name)
     ]
-    if hosts:
-        steps.append(
-            PointNames(
-                key=f"{name}.names",
-                after=(*ground.address, *made),
-                inside=ground.names_go_with,
-                tools=tools,
-                server=place.server,
-                provider=place.provider,
-                zone_name=place.zone_name,
-                app=name,
-                app_title=app.title,
-                hosts=hosts,
-            )
-        )
-        steps.append(
-            AwaitNames(
-                key=f"{name}.dns",
-                after=(f"{name}.names", *ground.settled),
-                inside=f"{name}.names",
-                tools=tools,
-                server=place.server,
-                provider=place.provider,
-                zone_name=place.zone_name,
-                app_title=app.title,
-                hosts=hosts,
-                wildcard=place.domain if place.challenge is Challenge.DNS else None,
-            )
-        )
+    if app.hosts:
+        steps += [
+            CreateDnsRecords(
+                app, site, deps.inventory, deps.dns,
+                key=names, after=(*before.address, secrets), part_of=before.names_part_of,
+            ),
+            WaitForDns(
+                app, site, deps.inventory, deps.providers, deps.dns, deps.resolver,
+                key=dns, after=(names, *before.address_final), part_of=names,
+            ),
+        ]  # fmt: skip
     steps.append(
         PullImages(
-            key=f"{name}.images",
-            after=(*ground.docker, *made),
-            inside=inside,
-            tools=tools,
-            server=place.server,
-            words=f"the images of {app.title}",
-            images=Recipe(tools, place, app).images,
+            site.server, f"the images of {app.title}", inputs.images, deps.shells,
+            key=f"{name}.images", after=(*before.docker, secrets), part_of=machine,
         )
-    )
+    )  # fmt: skip
     if app.needs:
         steps.append(
             PrepareDatabases(
-                key=f"{name}.databases",
-                after=(*ground.portainer, *made, *after.needs),
-                inside=inside,
-                tools=tools,
-                place=place,
-                order=app,
+                inputs, deps.shells,
+                key=f"{name}.databases", after=(*before.portainer, secrets, *after.needs),
+                part_of=machine,
             )
-        )
+        )  # fmt: skip
     ready = tuple(step.key for step in steps)
+    stack = last = f"{name}.stack"
     steps.append(
         DeployApp(
-            key=f"{name}.stack",
-            after=(*ground.portainer, *ready),
-            inside=inside,
-            tools=tools,
-            place=place,
-            order=app,
+            inputs, deps.shells, deps.portainers,
+            key=stack, after=(*before.portainer, *ready), part_of=machine,
         )
-    )
-    last = f"{name}.stack"
-    if hosts:
+    )  # fmt: skip
+    if app.hosts:
         last = f"{name}.answers"
-        steps.append(
-            AwaitApp(
-                key=last,
-                after=(f"{name}.stack", *ground.traefik),
-                inside=inside,
-                tools=tools,
-                place=place,
-                order=app,
-            )
-        )
-    steps.append(
-        RecordApp(
-            key=f"{name}.app", after=(last,), inside=made[0], tools=tools, place=place, order=app
-        )
-    )
-    return steps
-
-
-def _place(order: DeployAppOrder) -> Place:
-    return Place(
-        server=order.server,
-        provider=order.provider,
-        zone_name=order.zone_name,
-        subdomain=order.subdomain,
-        ssl_email=order.ssl_email,
-        timezone=order.timezone,
-        challenge=order.challenge,
-    )
+        steps.append(WaitForApp(*web, key=last, after=(stack, *before.traefik), part_of=machine))
+    return [*steps, RecordApp(*web, key=f"{name}.app", after=(last,), part_of=secrets)]

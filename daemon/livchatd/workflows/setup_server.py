@@ -1,86 +1,97 @@
-"""Set up a server: from a bare system to a swarm that takes apps. What is so already stays."""
+"""Set up a server: from a bare system to a swarm that takes apps. What is there already stays."""
 
 from __future__ import annotations
 
-from livchat.wire.jobs import JobStatus
+from livchat.job_state import JobStatus
 from livchatd.jobs.step import Step, Workflow
-from livchatd.steps.deps import Tools
-from livchatd.steps.facts import Ledger
-from livchatd.steps.params import SetupServerOrder
-from livchatd.steps.setup.base_stacks import AwaitPortainer, DeployPortainer, DeployTraefik
+from livchatd.steps.deps import SetupDeps
+from livchatd.steps.facts import JobFacts
+from livchatd.steps.params import SetupServerParams
+from livchatd.steps.setup.base_stacks import DeployPortainer, DeployTraefik, WaitForPortainer
 from livchatd.steps.setup.docker import ConfigureDocker
-from livchatd.steps.setup.docker_apt_source import AddSource
-from livchatd.steps.setup.firewall import CloseTheRest
+from livchatd.steps.setup.docker_apt_source import AddDockerSource
+from livchatd.steps.setup.firewall import SetFirewall
 from livchatd.steps.setup.packages import InstallPackages
 from livchatd.steps.setup.preflight import Preflight
-from livchatd.steps.setup.security_updates import KeepUpToDate
-from livchatd.steps.setup.status import BeginSetup, RecordSetup, settle_server
+from livchatd.steps.setup.security_updates import EnableSecurityUpdates
+from livchatd.steps.setup.status import BeginSetup, RecordSetup, end_failed_setup, setup_result
 from livchatd.steps.setup.swarm import CreateNetworks, StartSwarm
-from livchatd.steps.setup.system import AddSwap, AwaitFirstBoot, NameSystem, SystemStep, TuneKernel
+from livchatd.steps.setup.system import AddSwap, NameSystem, TuneKernel, WaitForFirstBoot
 
 DONE = "setup"
-"""The key of the last step: what follows a set-up comes after it."""
+"""The key of the last step but the updates: what follows a set-up comes after it."""
 
 
-def setup_server(tools: Tools) -> Workflow[SetupServerOrder, Ledger]:
-    async def settle(order: SetupServerOrder, learnt: Ledger, status: JobStatus) -> None:
-        del learnt
+def setup_server(deps: SetupDeps) -> Workflow[SetupServerParams, JobFacts]:
+    """Return the workflow; its result names the server and its zone."""
+
+    async def on_end(params: SetupServerParams, facts: JobFacts, status: JobStatus) -> None:
+        del facts
         if status is not JobStatus.COMPLETED:
-            await settle_server(tools, order.name)
+            await end_failed_setup(deps.inventory, params.name)
 
     return Workflow(
         name="setup_server",
-        params=SetupServerOrder,
-        learnt=Ledger,
-        steps=lambda order: [*setup_steps(tools, order), updates(tools, order, DONE)],
-        result=lambda order, _: {"server": {"name": order.name, "zone_name": order.zone_name}},
-        settle=settle,
+        params=SetupServerParams,
+        facts=JobFacts,
+        steps=lambda params: [*setup_steps(deps, params), update_step(deps, params, DONE)],
+        result=lambda params, _: setup_result(params),
+        on_end=on_end,
     )
 
 
 def setup_steps(
-    tools: Tools, order: SetupServerOrder, after: str | None = None
-) -> list[Step[Ledger]]:
-    """`after` names the step that makes the machine reachable, if this job makes it."""
-    begin: tuple[str, ...] = ("domain",)
-    reached = (after,) if after else ()
-    machine = "machine" if after else None
+    deps: SetupDeps, params: SetupServerParams, after: str | None = None
+) -> list[Step[JobFacts]]:
+    """Return all steps but the updates.
 
-    def step(
-        kind: type[SystemStep], key: str, *needs: str, inside: str | None = machine
-    ) -> Step[Ledger]:
-        return kind(key=key, after=needs, inside=inside, tools=tools, order=order)
-
+    `after` is the key of the step after which the machine is reached, if this job creates it: then
+    every step is part of the machine.
+    """
+    machine, name = ("machine", "name") if after else (None, None)
+    reached, begun = (after,) if after else (), ("domain",)
+    inventory, on_server = deps.inventory, (params, deps.shells)
+    stack = (*on_server, deps.catalog, deps.vault)
+    ports = tuple(params.open_ports)
     return [
         Preflight(
-            key="preflight",
-            after=reached,
-            inside=machine,
-            tools=tools,
-            server=order.name,
-            open_ports=tuple(order.open_ports),
+            params.name, ports, inventory, deps.shells,
+            key="preflight", after=reached, part_of=machine,
         ),
-        step(BeginSetup, "domain", "preflight", inside="name" if after else None),
-        step(NameSystem, "system", *begin),
-        step(AddSwap, "swap", *begin),
-        step(TuneKernel, "kernel", *begin),
-        step(ConfigureDocker, "docker_settings", *begin),
-        step(AddSource, "docker_source", *begin),
-        step(AwaitFirstBoot, "first_boot", *begin),
-        step(InstallPackages, "docker", "first_boot", "docker_settings", "docker_source"),
-        # While the swarm begins: nothing waits for it but the end.
-        step(CloseTheRest, "firewall", "docker"),
-        step(StartSwarm, "swarm", "docker"),
-        step(CreateNetworks, "networks", "swarm"),
-        step(DeployTraefik, "traefik", "networks", "kernel"),
-        step(DeployPortainer, "portainer", "networks", "kernel"),
-        step(AwaitPortainer, "portainer_answers", "portainer"),
-        step(RecordSetup, DONE, "system", "swap", "firewall", "traefik", "portainer_answers"),
-    ]
+        BeginSetup(params, inventory, key="domain", after=("preflight",), part_of=name),
+        NameSystem(*on_server, key="system", after=begun, part_of=machine),
+        AddSwap(*on_server, key="swap", after=begun, part_of=machine),
+        TuneKernel(*on_server, key="kernel", after=begun, part_of=machine),
+        ConfigureDocker(*on_server, key="docker_settings", after=begun, part_of=machine),
+        AddDockerSource(*on_server, key="docker_source", after=begun, part_of=machine),
+        WaitForFirstBoot(*on_server, key="first_boot", after=begun, part_of=machine),
+        InstallPackages(
+            *on_server,
+            key="docker", after=("first_boot", "docker_settings", "docker_source"), part_of=machine,
+        ),
+        # While the swarm starts: nothing waits for it but the end.
+        SetFirewall(
+            *on_server, inventory, deps.providers,
+            key="firewall", after=("docker",), part_of=machine,
+        ),
+        StartSwarm(*on_server, inventory, key="swarm", after=("docker",), part_of=machine),
+        CreateNetworks(*on_server, key="networks", after=("swarm",), part_of=machine),
+        DeployTraefik(*stack, key="traefik", after=("networks", "kernel"), part_of=machine),
+        DeployPortainer(*stack, key="portainer", after=("networks", "kernel"), part_of=machine),
+        WaitForPortainer(
+            params, deps.portainers,
+            key="portainer_answers", after=("portainer",), part_of=machine,
+        ),
+        RecordSetup(
+            params, inventory,
+            key=DONE, after=("system", "swap", "firewall", "traefik", "portainer_answers"),
+            part_of=machine,
+        ),
+    ]  # fmt: skip
 
 
-def updates(
-    tools: Tools, order: SetupServerOrder, *after: str, inside: str | None = None
-) -> Step[Ledger]:
-    """The last step of all: what it starts goes on when the job has ended."""
-    return KeepUpToDate(key="updates", after=after, inside=inside, tools=tools, order=order)
+def update_step(
+    deps: SetupDeps, params: SetupServerParams, *after: str, part_of: str | None = None
+) -> Step[JobFacts]:
+    """Return the last step of all: what it starts goes on when the job has ended."""
+    return EnableSecurityUpdates(params, deps.shells, key="updates", after=after, part_of=part_of)

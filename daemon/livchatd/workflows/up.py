@@ -2,69 +2,60 @@
 
 from __future__ import annotations
 
-from livchat.wire.jobs import JobStatus
+from livchat.job_state import JobStatus
 from livchatd.jobs.step import Step, Workflow
-from livchatd.steps.apps.stack_inputs import Place
-from livchatd.steps.deps import Tools
-from livchatd.steps.facts import UpLearnt
-from livchatd.steps.params import UpOrder
-from livchatd.steps.server.inventory_entry import settle_creation
-from livchatd.steps.setup.status import settle_server
+from livchatd.steps.apps.finish import deployment_result, end_failed_deployment
+from livchatd.steps.deps import AppDeps, ServerDeps
+from livchatd.steps.facts import UpFacts
+from livchatd.steps.params import UpParams
+from livchatd.steps.server.inventory_entry import creation_result, end_failed_creation
+from livchatd.steps.setup.status import end_failed_setup
 from livchatd.workflows.create_server import create_steps
-from livchatd.workflows.create_server import told as server_told
-from livchatd.workflows.deploy_app import Ground, app_steps, settle_apps
-from livchatd.workflows.deploy_app import told as apps_told
-from livchatd.workflows.setup_server import DONE, setup_steps, updates
+from livchatd.workflows.deploy_app import AppPrerequisites, app_steps
+from livchatd.workflows.setup_server import DONE, setup_steps, update_step
 
-GROUND = Ground(
+PREREQUISITES = AppPrerequisites(
     address=("address",),
-    settled=("machine",),
+    address_final=("machine",),
     docker=("docker",),
     portainer=("portainer_answers",),
     traefik=("traefik",),
     machine="machine",
     name="name",
-    names_go_with="address",
+    names_part_of="address",
 )
+"""What the apps wait for in the steps of the server and of its set-up."""
 
 
-def up(tools: Tools) -> Workflow[UpOrder, UpLearnt]:
-    async def settle(order: UpOrder, learnt: UpLearnt, status: JobStatus) -> None:
+def up(server: ServerDeps, apps: AppDeps) -> Workflow[UpParams, UpFacts]:
+    """Return the workflow; its result is the server, and the apps with their URLs."""
+
+    async def on_end(params: UpParams, facts: UpFacts, status: JobStatus) -> None:
         if status is not JobStatus.COMPLETED:
-            await settle_creation(tools, order.server, learnt)
-            await settle_server(tools, order.setup.name)
-        await settle_apps(tools, order.server.name, order.apps, status)
+            await end_failed_creation(server.inventory, params.server, facts)
+            await end_failed_setup(apps.inventory, params.setup.name)
+        await end_failed_deployment(apps.inventory, params.server.name, params.apps, status)
 
     return Workflow(
         name="up",
-        params=UpOrder,
-        learnt=UpLearnt,
-        steps=lambda order: up_steps(tools, order),
-        result=lambda order, learnt: {
-            "server": server_told(order.server, learnt),
-            "apps": apps_told(order.apps, learnt),
+        params=UpParams,
+        facts=UpFacts,
+        steps=lambda params: up_steps(server, apps, params),
+        result=lambda params, facts: {
+            "server": creation_result(params.server, facts),
+            "apps": deployment_result(params.apps, facts),
         },
-        settle=settle,
+        on_end=on_end,
     )
 
 
-def up_steps(tools: Tools, order: UpOrder) -> list[Step[UpLearnt]]:
-    """Names are made as soon as there is an address, images fetched as soon as there is Docker."""
-    setup = order.setup
-    place = Place(
-        server=order.server.name,
-        provider=order.server.provider,
-        zone_name=setup.zone_name,
-        subdomain=setup.subdomain,
-        ssl_email=setup.ssl_email,
-        timezone=setup.timezone,
-        challenge=setup.challenge,
-    )
+def up_steps(server: ServerDeps, apps: AppDeps, params: UpParams) -> list[Step[UpFacts]]:
+    """Return the steps: names come as soon as there is an address, images as soon as Docker is."""
+    setup = params.setup
+    after_apps = (f"{app.app_name}.app" for app in params.apps)
     return [
-        *create_steps(tools, order.server, setup.zone_name),
-        *setup_steps(tools, setup, "server"),
-        *app_steps(tools, place, order.apps, GROUND),
-        updates(
-            tools, setup, DONE, *(f"{app.app_name}.app" for app in order.apps), inside="machine"
-        ),
+        *create_steps(server, params.server, setup.zone_name),
+        *setup_steps(apps, setup, "server"),
+        *app_steps(apps, setup.site, params.apps, PREREQUISITES),
+        update_step(apps, setup, DONE, *after_apps, part_of="machine"),
     ]

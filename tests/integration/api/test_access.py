@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from livchatd.api.middleware.auth import Access
-from livchatd.api.middleware.auth_throttle import LIMIT
+from livchatd.api.middleware.auth_throttle import MAX_FAILURES
 from livchatd.api.routes import ROUTES, Route
 from tests.integration.daemon_process import Answer, DaemonProcess, running
 
@@ -143,8 +143,8 @@ print(json.dumps(told))
 def test_who_guesses_is_not_listened_to_any_more(daemon: DaemonProcess) -> None:
     peer, other = another(), another()
     wrong = {"Authorization": "Bearer " + "y" * 43}
-    told = [over_tcp(daemon, "GET", "/api/jobs", wrong, peer) for _ in range(LIMIT + 2)]
-    assert [answer.status for answer in told] == [401] * LIMIT + [429] * 2
+    told = [over_tcp(daemon, "GET", "/api/jobs", wrong, peer) for _ in range(MAX_FAILURES + 2)]
+    assert [answer.status for answer in told] == [401] * MAX_FAILURES + [429] * 2
     assert told[-1].json["code"] == "rate_limited"
     assert 1 <= int(told[-1].headers["Retry-After"]) <= 60
     # Also a right guess: else there would be no limit. Others are not concerned.

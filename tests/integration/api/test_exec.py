@@ -16,7 +16,7 @@ import pytest
 from livchat.errors import TimedOut
 from livchat.wire.servers import ExecCommand, ExecResult
 from livchatd.integrations.ssh.shells import SshShells
-from livchatd.operations.exec import LIMIT, Commands
+from livchatd.operations.exec import MAX_OUTPUT_BYTES, UserCommands
 from tests.integration.daemon_process import Answer, DaemonProcess, running
 from tests.integration.integrations.ssh_host import Host, until
 
@@ -68,7 +68,7 @@ def test_its_time_up_it_is_gone_and_what_it_printed_is_told(daemon: DaemonProces
 def test_output_is_cut_to_size(daemon: DaemonProcess) -> None:
     answer = run(daemon, "seq 20000").json
     assert answer["truncated"] is True
-    assert len(answer["stdout"].encode()) == LIMIT
+    assert len(answer["stdout"].encode()) == MAX_OUTPUT_BYTES
     assert answer["stdout"].startswith("1\n2\n3\n")
     assert run(daemon, "seq 100").json["truncated"] is False
 
@@ -139,12 +139,12 @@ def test_many_at_once_wait_their_turn_and_hold_up_no_job(daemon: DaemonProcess) 
 # What the remote end sees, from a server whose answers the test chooses.
 
 
-async def commands_of(host: Host) -> tuple[Commands, SshShells]:
+async def commands_of(host: Host) -> tuple[UserCommands, SshShells]:
     async def endpoint(_: str) -> Any:
         return host.endpoint()
 
     shells = SshShells(endpoint)
-    return Commands(shells, lambda text: text.replace("hunter22", "[secret]")), shells
+    return UserCommands(shells, lambda text: text.replace("hunter22", "[secret]")), shells
 
 
 async def test_the_command_travels_by_stdin_and_never_in_an_argument() -> None:
@@ -195,7 +195,7 @@ async def test_connecting_is_part_of_the_deadline() -> None:
     shells = SshShells(endpoint)
     begin = monotonic()
     with pytest.raises(TimedOut) as late:
-        await Commands(shells, str).run("prod-01", ExecCommand(command="true", timeout=1))
+        await UserCommands(shells, str).run("prod-01", ExecCommand(command="true", timeout=1))
     assert monotonic() - begin < 10
     assert (late.value.details["stdout"], late.value.details["stopped"]) == ("", True)
     await shells.close()
@@ -205,7 +205,7 @@ async def test_connecting_is_part_of_the_deadline() -> None:
 async def test_a_command_that_will_not_be_stopped_is_told_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("livchatd.integrations.ssh_exec.STOP_WITHIN", 0.5)
+    monkeypatch.setattr("livchatd.integrations.ssh.user_command.STOP_SECONDS", 0.5)
     host, asked = Host(), asyncio.Event()
 
     async def answers(line: str, stdin: bytes) -> tuple[bytes, bytes, int]:

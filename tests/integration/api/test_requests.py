@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from livchat.errors import Invalid, LivChatError
+from livchat.errors import InvalidRequest, LivChatError
 from tests.integration.daemon_process import DaemonProcess
 
 SERVER = {"name": "prod-01", "provider": "sandbox"}
@@ -222,7 +222,7 @@ def test_an_ended_job_is_not_cancelled_and_not_retried(daemon: DaemonProcess) ->
 
 
 def test_errors_cross_the_wire_and_stay_themselves(daemon: DaemonProcess) -> None:
-    with closing(daemon.client) as client, pytest.raises(Invalid) as caught:
+    with closing(daemon.client) as client, pytest.raises(InvalidRequest) as caught:
         client.create_server({"name": "Not A Name"})
     assert isinstance(caught.value, LivChatError)
     assert caught.value.details["fields"][0]["field"] == "name"

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic, sleep  # noqa: TID251 - processes are waited for, in bounded loops
 from typing import Any
 
-from livchat.wire.jobs import apply
+from livchat.job_state import apply_event
 from tests.integration.daemon_process import DaemonProcess, UnixConnection, running
 
 SERVER = {"name": "prod-01", "provider": "sandbox"}
@@ -22,7 +22,7 @@ def test_snapshot_and_events_give_what_get_gives(daemon: DaemonProcess) -> None:
     for event in _follow(daemon, f"/api/jobs/{job_id}/events?after={job['cursor']}"):
         assert event["data"]["seq"] > last
         last = event["data"]["seq"]
-        job = apply(job, event["data"], event["id"])
+        job = apply_event(job, event["data"], event["id"])
     after = daemon.request("GET", f"/api/jobs/{job_id}").json
     assert after["status"] == "completed"
     assert {**job, "cursor": ""} == {**after, "cursor": ""}

@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable
 from time import time
 from typing import Any
 
+from livchat.asyncssh_guard import asyncssh
 from livchat_sandbox.clock import Clock
 from livchat_sandbox.commands import dispatch
 from livchat_sandbox.machine.machine import Machine
-from livchatd.integrations.ssh.asyncssh_import import asyncssh
+from livchat_sandbox.machine.spec import MachineSpec
 from livchatd.integrations.ssh.interfaces import Endpoint
 
 Answers = Callable[[str, bytes], Awaitable[tuple[bytes, bytes, int]]]
@@ -26,7 +27,7 @@ class Host:
     def __init__(self, scale: float = 0) -> None:
         self.keys = [asyncssh.generate_private_key("ssh-ed25519")]
         self.client_key = asyncssh.generate_private_key("ssh-ed25519")
-        self.machine = Machine.boot(
+        spec = MachineSpec(
             name="prod-01",
             ip="192.0.2.1",
             image="debian-12",
@@ -36,8 +37,8 @@ class Host:
             disk_gb=40,
             user_data="",
             authorized_keys=[],
-            clock=Clock(scale),
         )
+        self.machine = Machine.boot(spec, Clock(scale))
         self.answers: Answers = self.simulate
         self.lines: list[str] = []
         self.logins = 0
@@ -48,8 +49,8 @@ class Host:
         self._listener: Any = None
 
     async def simulate(self, line: str, stdin: bytes) -> tuple[bytes, bytes, int]:
-        found = dispatch.answer(self.machine, line, stdin)
-        return found.stdout.encode(), found.stderr.encode(), found.code
+        found = dispatch.execute(self.machine, line, stdin)
+        return found.stdout.encode(), found.stderr.encode(), found.exit_status
 
     async def start(self) -> None:
         host = self

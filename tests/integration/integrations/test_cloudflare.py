@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from livchat.errors import (
     Conflict,
-    Invalid,
+    InvalidRequest,
     LivChatError,
     NotConfigured,
     NotFound,
@@ -22,7 +22,8 @@ from livchat.errors import (
     RateLimited,
     Unauthorized,
 )
-from livchatd.integrations.cloudflare import CloudflareDns, Dns
+from livchatd.integrations.cloudflare import CloudflareDns
+from livchatd.integrations.dns import Dns
 from tests.contract.sandbox_process import SandboxProcess, running
 
 OWNER = "livchat:prod-01"
@@ -60,53 +61,53 @@ async def test_an_unknown_zone_names_those_that_there_are(dns: Dns) -> None:
 async def test_a_record_is_made_kept_changed_and_deleted(dns: Dns) -> None:
     zone = (await dns.zone("example.com")).id
     name = "n8n.lab.example.com"
-    made = await dns.put(zone, name, "A", "192.0.2.1", OWNER)
+    made = await dns.ensure_record(zone, name, "A", "192.0.2.1", OWNER)
     assert (made.name, made.type, made.content, made.comment) == (name, "A", "192.0.2.1", OWNER)
-    assert await dns.put(zone, name.upper(), "A", "192.0.2.1", OWNER) == made
-    changed = await dns.put(zone, name, "A", "192.0.2.2", OWNER)
+    assert await dns.ensure_record(zone, name.upper(), "A", "192.0.2.1", OWNER) == made
+    changed = await dns.ensure_record(zone, name, "A", "192.0.2.2", OWNER)
     assert (changed.id, changed.content) == (made.id, "192.0.2.2")
     assert await dns.records(zone, name=name) == [changed]
-    await dns.delete(zone, made.id)
-    await dns.delete(zone, made.id)
+    await dns.delete_record(zone, made.id)
+    await dns.delete_record(zone, made.id)
     assert await dns.records(zone) == []
 
 
 async def test_records_are_told_apart_by_their_owner(dns: Dns) -> None:
     zone = (await dns.zone("example.com")).id
-    first = await dns.put(zone, "a.example.com", "A", "192.0.2.1", OWNER)
-    second = await dns.put(zone, "b.example.com", "A", "192.0.2.1", "livchat:prod-02")
-    assert await dns.records(zone, owner=OWNER) == [first]
+    first = await dns.ensure_record(zone, "a.example.com", "A", "192.0.2.1", OWNER)
+    second = await dns.ensure_record(zone, "b.example.com", "A", "192.0.2.1", "livchat:prod-02")
+    assert await dns.records(zone, comment=OWNER) == [first]
     assert {record.id for record in await dns.records(zone)} == {first.id, second.id}
 
 
 @pytest.mark.parametrize("kind", [("A", "192.0.2.9"), ("CNAME", "old.example.com")])
 async def test_a_record_of_somebody_else_is_never_changed(kind: tuple[str, str], dns: Dns) -> None:
     zone = (await dns.zone("example.com")).id
-    theirs = await dns.put(zone, "n8n.example.com", *kind, "my old server")
+    theirs = await dns.ensure_record(zone, "n8n.example.com", *kind, "my old server")
     with pytest.raises(Conflict, match=f"not ours: {kind[0]} {kind[1]}") as told:
-        await dns.put(zone, "n8n.example.com", "A", "192.0.2.1", OWNER)
+        await dns.ensure_record(zone, "n8n.example.com", "A", "192.0.2.1", OWNER)
     assert told.value.details["comment"] == "my old server"
     assert await dns.records(zone) == [theirs]
 
 
 async def test_a_foreign_record_that_says_the_same_is_left_alone(dns: Dns) -> None:
     zone = (await dns.zone("example.com")).id
-    theirs = await dns.put(zone, "n8n.example.com", "A", "192.0.2.1", "by hand")
-    assert await dns.put(zone, "n8n.example.com", "A", "192.0.2.1", OWNER) == theirs
+    theirs = await dns.ensure_record(zone, "n8n.example.com", "A", "192.0.2.1", "by hand")
+    assert await dns.ensure_record(zone, "n8n.example.com", "A", "192.0.2.1", OWNER) == theirs
 
 
 async def test_both_address_families_live_together_and_a_cname_replaces_them(dns: Dns) -> None:
     zone = (await dns.zone("example.com")).id
-    await dns.put(zone, "x.example.com", "A", "192.0.2.1", OWNER)
-    await dns.put(zone, "x.example.com", "AAAA", "2001:db8::1", OWNER)
+    await dns.ensure_record(zone, "x.example.com", "A", "192.0.2.1", OWNER)
+    await dns.ensure_record(zone, "x.example.com", "AAAA", "2001:db8::1", OWNER)
     assert {record.type for record in await dns.records(zone)} == {"A", "AAAA"}
-    await dns.put(zone, "x.example.com", "CNAME", "y.example.com", OWNER)
+    await dns.ensure_record(zone, "x.example.com", "CNAME", "y.example.com", OWNER)
     assert [record.type for record in await dns.records(zone)] == ["CNAME"]
 
 
 async def test_the_same_record_put_many_times_at_once_is_one_record(dns: Dns) -> None:
     zone = (await dns.zone("example.com")).id
-    puts = [dns.put(zone, "n8n.example.com", "A", "192.0.2.1", OWNER) for _ in range(6)]
+    puts = [dns.ensure_record(zone, "n8n.example.com", "A", "192.0.2.1", OWNER) for _ in range(6)]
     assert len({record.id for record in await asyncio.gather(*puts)}) == 1
     assert len(await dns.records(zone)) == 1
 
@@ -114,11 +115,11 @@ async def test_the_same_record_put_many_times_at_once_is_one_record(dns: Dns) ->
 async def test_more_records_than_a_page_are_all_seen(
     dns: Dns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("livchatd.integrations.cloudflare.PAGE", 10)
+    monkeypatch.setattr("livchatd.integrations.cloudflare.RECORDS_PER_PAGE", 10)
     zone = (await dns.zone("example.com")).id
     for number in range(20):
-        await dns.put(zone, f"r{number}.example.com", "A", "192.0.2.1", OWNER)
-        found = await dns.records(zone, owner=OWNER)
+        await dns.ensure_record(zone, f"r{number}.example.com", "A", "192.0.2.1", OWNER)
+        found = await dns.records(zone, comment=OWNER)
         assert len({record.id for record in found}) == len(found) == number + 1
 
 
@@ -189,7 +190,7 @@ async def answering() -> AsyncIterator[tuple[Answering, str]]:
         (403, 10000, Unauthorized),
         (400, 10000, Unauthorized),
         (404, 7003, NotFound),
-        (400, 1004, Invalid),
+        (400, 1004, InvalidRequest),
         (400, 81053, Conflict),
         (400, 81057, Conflict),
         (400, 99999, ProviderError),

@@ -167,28 +167,28 @@ async def test_a_stack_is_deployed_read_updated_in_place_and_deleted(
     portainer: Portainer, small: Small
 ) -> None:
     assert await portainer.stack("n8n") is None
-    made = await portainer.deploy("n8n", COMPOSE, {"A": "1"})
+    made = await portainer.deploy_stack("n8n", COMPOSE, {"A": "1"})
     assert (made.name, made.state, made.message) == ("n8n", StackState.DEPLOYING, None)
     assert small.stacks[made.id]["Env"] == [{"name": "A", "value": "1"}]
     small.stacks[made.id]["Status"] = 1
-    again = await portainer.deploy("n8n", COMPOSE + "#", None)
+    again = await portainer.deploy_stack("n8n", COMPOSE + "#", None)
     assert again.id == made.id
     assert await portainer.stack_file(made.id) == COMPOSE + "#"
     assert small.stacks[made.id]["Env"] == []
-    await portainer.delete("n8n")
-    await portainer.delete("n8n")
+    await portainer.delete_stack("n8n")
+    await portainer.delete_stack("n8n")
     assert small.stacks == {}
 
 
 async def test_a_name_is_found_as_portainer_keeps_it(portainer: Portainer) -> None:
-    made = await portainer.deploy("N8N", COMPOSE)
+    made = await portainer.deploy_stack("N8N", COMPOSE)
     assert await portainer.stack("N8N") == made
 
 
 async def test_a_deployment_that_went_wrong_tells_its_last_error(
     portainer: Portainer, small: Small
 ) -> None:
-    made = await portainer.deploy("n8n", COMPOSE)
+    made = await portainer.deploy_stack("n8n", COMPOSE)
     small.stacks[made.id]["Status"] = 4
     small.stacks[made.id]["DeploymentStatus"] = [
         {"Status": 3, "Time": 1},
@@ -202,17 +202,17 @@ async def test_a_deployment_that_went_wrong_tells_its_last_error(
 async def test_an_update_while_it_deploys_passes_and_says_so_in_portainers_words(
     portainer: Portainer,
 ) -> None:
-    await portainer.deploy("n8n", COMPOSE)
+    await portainer.deploy_stack("n8n", COMPOSE)
     with pytest.raises(ProviderUnavailable, match="Stack deployment is already in progress"):
-        await portainer.deploy("n8n", COMPOSE)
+        await portainer.deploy_stack("n8n", COMPOSE)
 
 
 async def test_the_environment_is_made_once_where_there_is_none(
     portainer: Portainer, small: Small, socket: Path
 ) -> None:
     other = over(lambda: socket)
-    assert set(await asyncio.gather(portainer.endpoint(), other.endpoint())) == {1}
-    assert await portainer.endpoint() == 1
+    assert set(await asyncio.gather(portainer.environment_id(), other.environment_id())) == {1}
+    assert await portainer.environment_id() == 1
     assert len(small.endpoints) == 1
     await other.close()
 
@@ -242,7 +242,7 @@ async def test_a_portainer_that_was_locked_says_so(portainer: Portainer, small: 
     small.locked = True
     with pytest.raises(ProviderError, match="Administrator initialization timeout"):
         await portainer.stack("n8n")
-    assert not await portainer.ready()
+    assert not await portainer.is_ready()
 
 
 async def test_an_unknown_stack_has_no_file(portainer: Portainer) -> None:
@@ -253,11 +253,11 @@ async def test_an_unknown_stack_has_no_file(portainer: Portainer) -> None:
 async def test_it_is_ready_once_it_answers(small: Small, tmp_path: Path) -> None:
     path = tmp_path / "late.sock"
     made = over(lambda: path)
-    assert not await made.ready()
+    assert not await made.is_ready()
     with pytest.raises(ProviderUnavailable, match="does not answer"):
         await made.stack("n8n")
     runner = await serve(small, path)
-    assert await made.ready()
+    assert await made.is_ready()
     await made.close()
     await runner.cleanup()
 

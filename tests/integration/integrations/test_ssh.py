@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from livchat.asyncssh_guard import asyncssh
 from livchat.errors import (
     CommandFailed,
     HostKeyChanged,
@@ -21,7 +22,6 @@ from livchat.errors import (
     TimedOut,
 )
 from livchat.paths import SOCKET_LIMIT
-from livchatd.integrations.ssh.asyncssh_import import asyncssh
 from livchatd.integrations.ssh.interfaces import Endpoint
 from livchatd.integrations.ssh.shells import SshShells
 from tests.integration.integrations.ssh_host import Book, Host, public
@@ -337,7 +337,7 @@ def test_importing_asyncssh_leaves_dev_null_a_device() -> None:
         "import sys, livchatd.integrations.ssh.shells\n"
         "assert 'asyncssh' not in sys.modules, 'imported at start'\n"
         "import ctypes.util; before = ctypes.util.find_library\n"
-        "from livchatd.integrations.ssh.asyncssh_import import asyncssh\n"
+        "from livchat.asyncssh_guard import asyncssh\n"
         "assert ctypes.util.find_library is before\n"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from livchat.asyncssh_guard import asyncssh
 from livchat.errors import ProviderUnavailable
-from livchatd.integrations.ssh.asyncssh_import import asyncssh
 from livchatd.integrations.ssh.interfaces import Endpoint, Shell
 from livchatd.integrations.ssh.shells import SshShells
 from tests.integration.integrations.ssh_host import public

@@ -12,7 +12,7 @@ from livchat.errors import (
     TimedOut,
 )
 from livchatd.integrations.ssh.shells import SshShells
-from livchatd.integrations.ssh.systemd_unit import Lines
+from livchatd.integrations.ssh.systemd_unit import LineSplitter
 from tests.integration.integrations.ssh_host import Book, Host, until
 
 UNIT = "livchat-job-install"
@@ -151,7 +151,7 @@ async def test_a_unit_that_vanishes_is_not_taken_for_done(
 
 def test_lines_are_cut_at_carriage_returns_and_freed_of_colours() -> None:
     seen: list[str] = []
-    lines = Lines(seen.append)
+    lines = LineSplitter(seen.append)
     text = "\x1b[32m10%\x1b[0m\r 20%\r\nété\n\nlast".encode()
     for at in range(len(text)):
         lines.feed(text[at : at + 1])

@@ -1,10 +1,8 @@
-"""Hetzner when it answers wrong, late or not at all, and the pool in which calls wait for it."""
+"""Hetzner when it answers wrong, late or not at all."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -16,7 +14,7 @@ from pydantic import SecretStr
 from livchat.errors import (
     Conflict,
     Forbidden,
-    Invalid,
+    InvalidRequest,
     LivChatError,
     ProviderError,
     ProviderUnavailable,
@@ -24,10 +22,10 @@ from livchat.errors import (
     SoldOut,
     Unauthorized,
 )
-from livchatd.providers.hetzner.provider import Hetzner
-from livchatd.providers.thread_pool import CallPool
+from livchatd.providers.base import Owner
+from livchatd.providers.hetzner.provider import Hetzner, Project, fixed
 
-LABELS = {"managed-by": "livchat", "job": "job_20261122_081530_3f9a1c2b7d4e"}
+OURS = Owner("3f9a1c2b", "prod-01", "job_20261122_081530_3f9a1c2b7d4e")
 
 
 class Answering:
@@ -55,7 +53,8 @@ async def answering() -> AsyncIterator[tuple[Answering, Hetzner]]:
     app.router.add_route("*", "/{path:.*}", handler.answer)
     server = TestServer(app)
     await server.start_server()
-    cloud = Hetzner(SecretStr("t" * 64), str(server.make_url("/v1")), poll=0.01)
+    project = Project(str(server.make_url("/v1")), SecretStr("t" * 64))
+    cloud = Hetzner(fixed(project), poll=0.01)
     yield handler, cloud
     if handler.hold is not None:
         handler.hold.set()
@@ -74,7 +73,7 @@ async def answering() -> AsyncIterator[tuple[Answering, Hetzner]]:
         (409, "conflict", ProviderUnavailable),
         (412, "resource_unavailable", SoldOut),
         (422, "placement_error", SoldOut),
-        (422, "invalid_input", Invalid),
+        (422, "invalid_input", InvalidRequest),
         (422, "unsupported_error", ProviderError),
         (423, "locked", ProviderUnavailable),
         (423, "protected", ProviderError),
@@ -92,16 +91,16 @@ async def test_each_code_of_hetzner_is_one_of_our_errors(
     answering: tuple[Answering, Hetzner],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("livchatd.providers.hetzner_calls.RETRIES", 0)
+    monkeypatch.setattr("livchatd.providers.hetzner.client.RETRIES", 0)
     handler, cloud = answering
     handler.status = status
     details = {"fields": [{"name": "name", "messages": ["is too long"]}]}
     handler.body = {"error": {"code": code, "message": "Nope", "details": details}}
     with pytest.raises(LivChatError) as told:
-        await cloud.reserve_address("a", "nbg1", {})
+        await cloud.reserve_address("a", "nbg1", OURS)
     assert type(told.value) is kind
     assert "reserve address a: Nope" in told.value.message
-    if kind is Invalid:
+    if kind is InvalidRequest:
         assert told.value.details["fields"] == [{"field": "name", "message": "is too long"}]
 
 
@@ -115,7 +114,7 @@ async def test_an_answer_that_is_not_hetzners_is_a_passing_failure(
     answering: tuple[Answering, Hetzner],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("livchatd.providers.hetzner_calls.RETRIES", 0)
+    monkeypatch.setattr("livchatd.providers.hetzner.client.RETRIES", 0)
     handler, cloud = answering
     handler.status, handler.body = status, body
     with pytest.raises(LivChatError) as told:
@@ -124,7 +123,7 @@ async def test_an_answer_that_is_not_hetzners_is_a_passing_failure(
 
 
 async def test_a_closed_port_is_a_passing_failure() -> None:
-    cloud = Hetzner(SecretStr("t"), "http://127.0.0.1:9/v1")
+    cloud = Hetzner(fixed(Project("http://127.0.0.1:9/v1", SecretStr("t"))))
     with pytest.raises(ProviderUnavailable, match="cannot be reached"):
         await cloud.check()
     await cloud.close()
@@ -136,7 +135,7 @@ async def test_a_machine_that_is_locked_is_deleted_once_it_is_free(
     handler, cloud = answering
     handler.status = 423
     handler.body = {"error": {"code": "locked", "message": "busy", "details": None}}
-    work = asyncio.create_task(cloud.delete_machine("7", LABELS))
+    work = asyncio.create_task(cloud.delete_machine("7", OURS))
     async with asyncio.timeout(20):
         while len(handler.requests) < 3:
             await asyncio.sleep(0.01)
@@ -158,8 +157,10 @@ async def test_jobs_that_watch_actions_at_once_share_requests(
             for n, (s, p) in states.items()
         ]
     }
-    looks = [cloud.actions((str(1 + n % 2),)) for n in range(30)]
-    found = await asyncio.gather(*looks, cloud.actions(("1", "2")), cloud.actions(("2", "3")))
+    looks = [cloud.action_state((str(1 + n % 2),)) for n in range(30)]
+    found = await asyncio.gather(
+        *looks, cloud.action_state(("1", "2")), cloud.action_state(("2", "3"))
+    )
     assert len(handler.requests) <= 2
     assert [state.done for state in found[:2]] == [True, False]
     assert found[-2].progress == 75
@@ -197,40 +198,3 @@ async def test_closing_lets_go_of_who_waits_for_a_call_that_hangs(
         await work
     with pytest.raises(ProviderUnavailable):
         await cloud.check()
-
-
-async def test_the_pool_runs_no_more_calls_at_once_than_it_has_threads() -> None:
-    pool = CallPool("test", 3, 20)
-    lock, now, most = threading.Lock(), 0, 0
-    three = threading.Barrier(3, timeout=20)
-
-    def call() -> None:
-        nonlocal now, most
-        with lock:
-            now += 1
-            most = max(most, now)
-        three.wait()
-        time.sleep(0.01)  # noqa: TID251 - a fourth would be seen meanwhile
-        with lock:
-            now -= 1
-
-    await asyncio.gather(*(pool.run(call) for _ in range(12)))
-    assert most == 3
-    pool.close()
-
-
-async def test_a_call_that_has_not_begun_is_cancelled_at_once() -> None:
-    pool = CallPool("test", 1, 20)
-    may_end, ran = threading.Event(), []
-    first = asyncio.create_task(pool.run(lambda: may_end.wait(20)))
-    await asyncio.sleep(0.05)
-    second = asyncio.create_task(pool.run(lambda: ran.append(1)))
-    await asyncio.sleep(0.05)
-    second.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await second
-    may_end.set()
-    await first
-    await pool.run(lambda: None)
-    assert ran == []
-    pool.close()

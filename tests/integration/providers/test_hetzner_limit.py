@@ -18,7 +18,7 @@ SERVERS = 8
 STINGY = (
     "from livchat_sandbox import main\n"
     "from livchat_sandbox.hetzner import app\n"
-    f"app.LIMIT = {LIMIT}\n"
+    f"app.REQUESTS_PER_HOUR = {LIMIT}\n"
     "main.main()\n"
 )  # fmt: skip
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from livchatd.catalog.catalog import App, Catalog
-from livchatd.steps.apps.stack_inputs import PREPARED
+from livchatd.steps.apps.stack_inputs import SUPPORTED_CAPABILITIES
 from tests.integration.daemon_process import DaemonProcess, running
 from tests.integration.installation_folder import differences
 
@@ -23,7 +23,7 @@ ANSWERS = {
 
 def _possible(app: App) -> bool:
     needed = {use.capability for use in app.spec.uses.values()}
-    return needed <= PREPARED
+    return needed <= SUPPORTED_CAPABILITIES
 
 
 def _config(app: App) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def test_an_app_comes_up_and_goes_again(daemon: DaemonProcess, app: App) -> None
         assert _get(daemon, url) in {200, 302}
     elif url:
         assert _get(daemon, url) in {200, 302}
-    if app.id not in PREPARED:
+    if app.id not in SUPPORTED_CAPABILITIES:
         gone = daemon.submit("DELETE", f"/api/servers/one/apps/{app.id}?purge=true")
         assert daemon.wait(gone)["status"] == "completed"
     assert differences(daemon) == []

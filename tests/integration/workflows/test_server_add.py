@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from livchatd.integrations.ssh.asyncssh_import import asyncssh
+from livchat.asyncssh_guard import asyncssh
 from tests.contract.sandbox_process import SandboxProcess
 from tests.integration.daemon_process import ROOT, DaemonProcess, running
 from tests.integration.own_machine import Machine, user
@@ -272,8 +273,8 @@ def test_wrong_input_is_refused_without_a_job(daemon, more, words):
     assert daemon.request("GET", "/api/jobs?server=x").json["total"] == 0
 
 
-def livchat(daemon: DaemonProcess, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**daemon.environment, "LC_ALL": "C.UTF-8", "HOME": str(daemon.home)}
+def livchat(daemon: DaemonProcess, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    environment = {**daemon.environment, "LC_ALL": "C.UTF-8", "HOME": str(daemon.home), **more}
     return subprocess.run(
         [sys.executable, "-m", "livchat", *words],
         env=environment, capture_output=True, text=True, timeout=60, check=False, cwd=ROOT,
@@ -288,9 +289,12 @@ def test_the_command_line_adds_a_machine_and_opens_a_shell_on_it(daemon, landlor
     done = livchat(daemon, "server", "add", "typed", *where, "--wait", "-o", "json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["result"]["architecture"] == "x86_64"
-    ran = livchat(daemon, "server", "ssh", "typed", "--", "hostname")
-    assert (ran.returncode, ran.stdout) == (0, "typed\n"), ran.stderr
-    assert livchat(daemon, "server", "ssh", "typed", "--", "cat", "/none").returncode == 1
+    # By the machine's own ssh program if it has one, and then where it has none.
+    for programs in (os.environ["PATH"], str(tmp_path)):
+        ran = livchat(daemon, "server", "ssh", "typed", "--", "hostname", PATH=programs)
+        assert (ran.returncode, ran.stdout) == (0, "typed\n"), ran.stderr
+        ended = livchat(daemon, "server", "ssh", "typed", "--", "cat", "/none", PATH=programs)
+        assert ended.returncode == 1
 
 
 def test_a_key_with_a_passphrase_is_refused_with_a_way_out(daemon, tmp_path):

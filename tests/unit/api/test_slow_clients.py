@@ -13,20 +13,19 @@ from aiohttp import web
 
 from livchat.errors import RateLimited
 from livchatd.api.http import messages
-from livchatd.api.http.messages import body, reply
+from livchatd.api.http.messages import errors, json_body, reply
 from livchatd.api.listener import slow_clients
-from livchatd.api.listener.slow_clients import Site, Strangers
+from livchatd.api.listener.slow_clients import ListeningSocket, UnauthenticatedConnections
 from livchatd.api.middleware import auth_throttle
-from livchatd.api.middleware.auth import Guard
-from livchatd.api.middleware.auth_throttle import Attempts
-from livchatd.api.middleware.errors import GUARD, READY, errors
+from livchatd.api.middleware.auth import RESUMED, Authenticator
+from livchatd.api.middleware.auth_throttle import FailedLogins
 
 TOKEN = "t" * 20
 Serve = Callable[[socket.socket], Awaitable[None]]
 
 
 async def echo(request: web.Request) -> web.Response:
-    return reply({"got": await body(request)})
+    return reply({"got": await json_body(request)})
 
 
 async def large(_: web.Request) -> web.Response:
@@ -35,10 +34,10 @@ async def large(_: web.Request) -> web.Response:
 
 @pytest.fixture
 async def serve() -> AsyncIterator[Serve]:
-    app = web.Application(middlewares=[errors])
-    app[GUARD] = Guard(token=lambda: TOKEN, open_paths=frozenset({"/open"}))
-    app[READY] = asyncio.Event()
-    app[READY].set()
+    authenticator = Authenticator(token=lambda: TOKEN, open_paths=frozenset({"/open"}))
+    app = web.Application(middlewares=[errors, authenticator.middleware])
+    app[RESUMED] = asyncio.Event()
+    app[RESUMED].set()
     app.router.add_route("*", "/", echo)
     app.router.add_get("/open", echo)
     app.router.add_get("/large", large)
@@ -46,7 +45,7 @@ async def serve() -> AsyncIterator[Serve]:
     await runner.setup()
 
     async def start(listener: socket.socket) -> None:
-        await Site(runner, listener, backlog=16).start()
+        await ListeningSocket(runner, listener, backlog=16).start()
 
     yield start
     await runner.cleanup()
@@ -106,7 +105,7 @@ async def test_a_body_that_does_not_come_is_refused_and_not_waited_for(
 async def test_an_answer_that_is_not_taken_is_given_up(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slow_clients, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(slow_clients, "RESPONSE_SECONDS", 0.2)
     with socket.socket(socket.AF_UNIX) as silent:
         silent.connect(str(path))
         silent.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -122,11 +121,10 @@ async def test_an_answer_that_is_not_taken_is_given_up(
         assert size < 20_000_000
 
 
-async def test_strangers_give_way_to_new_ones_and_guests_do_not(
+async def test_unauthenticated_connections_give_way_to_new_ones_and_others_do_not(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slow_clients, "STRANGERS", 3)
-    monkeypatch.setattr(Strangers.__init__, "__defaults__", (3,))
+    monkeypatch.setattr(UnauthenticatedConnections.__init__, "__defaults__", (3,))
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     await serve(listener)
@@ -166,16 +164,16 @@ async def _asked(client: Any, data: bytes) -> bytes:
 def test_failures_are_forgotten_and_so_are_peers(monkeypatch: pytest.MonkeyPatch) -> None:
     at = [0.0]
     monkeypatch.setattr(auth_throttle, "monotonic", lambda: at[0])
-    monkeypatch.setattr(auth_throttle, "PEERS", 2)
-    tries = Attempts()
-    too_many = [tries.failed("a") for _ in range(auth_throttle.LIMIT)]
-    assert too_many == [False] * (auth_throttle.LIMIT - 1) + [True]
+    monkeypatch.setattr(auth_throttle, "MAX_PEERS", 2)
+    tries = FailedLogins()
+    too_many = [tries.add("a") for _ in range(auth_throttle.MAX_FAILURES)]
+    assert too_many == [False] * (auth_throttle.MAX_FAILURES - 1) + [True]
     with pytest.raises(RateLimited) as refused:
         tries.check("a")
     assert refused.value.details == {"retry_after": 60}
     tries.check("b")
-    at[0] = auth_throttle.WINDOW + 1
+    at[0] = auth_throttle.WINDOW_SECONDS + 1
     tries.check("a")
     for peer in ("b", "c", "d"):
-        tries.failed(peer)
+        tries.add(peer)
     assert len(tries._failures) == 2

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from livchat.errors import Conflict, Invalid, LivChatError
+from livchat.errors import Conflict, InvalidRequest, LivChatError
 from livchatd.api.listener import sockets
 
 
@@ -20,7 +20,7 @@ def test_a_lock_is_held_once_and_names_its_holder(tmp_path: Path) -> None:
     with pytest.raises(sockets.AlreadyRunning) as told:
         sockets.Lock(path)
     assert told.value.pid == os.getpid()
-    first.tell("127.0.0.1:8475")
+    first.write_holder("127.0.0.1:8475")
     assert json.loads(path.read_text())["tcp"] == "127.0.0.1:8475"
     first.release()
     assert path.read_text() == ""
@@ -74,19 +74,19 @@ def test_tcp_on_loopback_needs_no_tls(address: str, told: str) -> None:
         listener = sockets.tcp(address, tls=False)
     except Conflict:
         pytest.skip(f"{address} is not here")
-    assert sockets.told(listener).startswith(told)
+    assert sockets.address_text(listener).startswith(told)
     listener.close()
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:1", "example.com:1", "10.0.0.1:1"])
 def test_tcp_from_elsewhere_needs_tls(address: str) -> None:
-    with pytest.raises(Invalid, match="needs TLS"):
+    with pytest.raises(InvalidRequest, match="needs TLS"):
         sockets.tcp(address, tls=False)
 
 
 @pytest.mark.parametrize("address", ["", ":1", "host", "host:", "host:x", "host:70000", "host:-1"])
 def test_an_address_has_host_and_port(address: str) -> None:
-    with pytest.raises(Invalid, match="HOST:PORT"):
+    with pytest.raises(InvalidRequest, match="HOST:PORT"):
         sockets.tcp(address, tls=True)
 
 
@@ -115,14 +115,40 @@ def test_a_token_that_can_be_guessed_is_refused(tmp_path: Path, content: str) ->
 
 def test_sockets_that_were_passed_to_another_process_are_not_ours() -> None:
     environment = {"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "x", "OTHER": "stays"}
-    assert sockets.passed(environment) == []
+    assert sockets.systemd_sockets(environment) == []
     assert environment == {"OTHER": "stays"}
 
 
-def test_nobody_is_told_where_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    sockets.notify("READY=1")
-    monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere/at/all")
-    sockets.notify("READY=1")
-    monkeypatch.setenv("NOTIFY_SOCKET", "@livchat-test-nobody")
-    sockets.notify("READY=1")
+@pytest.mark.parametrize("name", ["{folder}/notify", "@livchat-test-{folder}"])
+def test_systemd_is_notified_where_it_listens(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    address = name.format(folder=tmp_path)
+    with _datagrams(address.replace("@", "\0", 1)) as systemd:
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+        sockets.notify("READY=1")
+        sockets.notify("STOPPING=1")
+        assert [systemd.recv(64), systemd.recv(64)] == [b"READY=1", b"STOPPING=1"]
+
+
+def test_nothing_is_sent_where_nobody_listens(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with _datagrams(str(tmp_path / "other")) as other:
+        other.settimeout(0)
+        for address in (None, "", str(tmp_path / "nobody"), f"@livchat-test-{tmp_path}/nobody"):
+            monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+            if address is not None:
+                monkeypatch.setenv("NOTIFY_SOCKET", address)
+            sockets.notify("READY=1")
+        with pytest.raises(BlockingIOError):
+            other.recv(64)
+    assert not (tmp_path / "nobody").exists()
+
+
+def _datagrams(address: str) -> socket.socket:
+    """A socket bound to this address, as systemd's is."""
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    bound.settimeout(5)
+    bound.bind(address)
+    return bound

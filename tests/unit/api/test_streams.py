@@ -14,19 +14,18 @@ from aiohttp import web
 
 from livchat.errors import CursorGone
 from livchatd.api import streams
-from livchatd.api.http.messages import ORCHESTRATOR, mark
-from livchatd.api.middleware.auth import Guard
-from livchatd.api.middleware.errors import GUARD, READY, errors
-from livchatd.api.streams import WATCHERS, Watchers
+from livchatd.api.http.messages import OPERATIONS, add_version_headers, errors
+from livchatd.api.middleware.auth import RESUMED, Authenticator
+from livchatd.api.streams import OPEN_REQUESTS, OpenRequests
 from livchatd.jobs.event_feed import Event
-from livchatd.operations.orchestrator import Orchestrator
+from livchatd.operations.operations import Operations
 
 EVENTS = "http://d/events"
 LARGE = "x" * 30_000
 
 
 class Feed:
-    """Stands for the engine: what its streams look like from here."""
+    """Stands for the operations: what their streams look like from here."""
 
     def __init__(self, batches: list[list[Event]] | None = None, *, endless: bool = False) -> None:
         self.batches = batches or []
@@ -35,7 +34,7 @@ class Feed:
         self.closed = asyncio.Event()
 
     @property
-    def engine(self) -> Feed:
+    def jobs(self) -> Feed:
         return self
 
     async def follow(self, job_id: str | None, after: str | None) -> AsyncIterator[list[Event]]:
@@ -65,15 +64,14 @@ async def serve(tmp_path: Path) -> AsyncIterator[Any]:
     runners = []
 
     async def start(feed: Feed) -> tuple[web.AppRunner, Path]:
-        app = web.Application(middlewares=[errors])
-        app[ORCHESTRATOR] = cast(Orchestrator, feed)
-        app[GUARD] = Guard()
-        app[READY] = asyncio.Event()
-        app[READY].set()
-        app[WATCHERS] = watchers = Watchers()
-        app.on_response_prepare.append(mark)
-        app.on_shutdown.append(watchers.close)
-        app.router.add_get("/events", streams.of_all)
+        app = web.Application(middlewares=[errors, Authenticator().middleware])
+        app[OPERATIONS] = cast(Operations, feed)
+        app[RESUMED] = asyncio.Event()
+        app[RESUMED].set()
+        app[OPEN_REQUESTS] = open_requests = OpenRequests()
+        app.on_response_prepare.append(add_version_headers)
+        app.on_shutdown.append(open_requests.close)
+        app.router.add_get("/events", streams.all_events)
         runner = web.AppRunner(app, shutdown_timeout=0.3)
         await runner.setup()
         await web.UnixSite(runner, str(tmp_path / "s")).start()
@@ -116,7 +114,7 @@ async def test_heartbeats_are_no_events(serve: Any) -> None:
 async def test_a_reader_that_takes_nothing_is_cut_off(
     serve: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(streams, "WRITE_LIMIT", 0.2)
+    monkeypatch.setattr(streams, "WRITE_SECONDS", 0.2)
     feed = Feed(endless=True)
     _, path = await serve(feed)
     with socket.socket(socket.AF_UNIX) as silent:
@@ -125,6 +123,26 @@ async def test_a_reader_that_takes_nothing_is_cut_off(
         async with asyncio.timeout(10):
             await feed.closed.wait()
     assert feed.open == 0
+
+
+async def test_a_reader_that_is_cut_off_has_no_connection_left_to_read_from(
+    serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "WRITE_SECONDS", 0.2)
+    feed = Feed(endless=True)
+    _, path = await serve(feed)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.connect(str(path))
+        silent.sendall(b"GET /events HTTP/1.1\r\nHost: d\r\n\r\n")
+        silent.settimeout(0)
+        received = b""
+        async with asyncio.timeout(10):
+            await feed.closed.wait()
+            while chunk := await asyncio.get_running_loop().sock_recv(silent, 1 << 20):
+                received += chunk
+    assert received.startswith(b"HTTP/1.1 200")
+    # Cut in the middle: what it never read is not sent after all, and no end is made up.
+    assert not received.endswith(b"0\r\n\r\n")
 
 
 async def test_a_watcher_that_is_gone_is_forgotten(serve: Any) -> None:

@@ -1,26 +1,26 @@
-"""A made-up order for any app: to try a definition where there is no server."""
+"""Made-up inputs of the renderer for any app, to try its definition without a server."""
 
 from __future__ import annotations
 
 from livchatd.catalog.catalog import App
 from livchatd.catalog.generate_secrets import generate
 from livchatd.catalog.render import hosts_for
-from livchatd.catalog.render_types import Binding, RenderOrder
+from livchatd.catalog.render_types import Binding, RenderInput
 from livchatd.catalog.schema import Scalar
 
 PASSWORD = "p@ss/w$rd"  # made up, and hard to quote
 _PORTS = {"postgres": 5432, "redis": 6379, "mysql": 3306}
-_ANSWERS: dict[str, Scalar] = {"email": "me@example.com", "host": "smtp.example.com"}
+_VALUES: dict[str, Scalar] = {"email": "me@example.com", "host": "smtp.example.com"}
 
 
-def sample_order(app: App, instance: str | None = None, **params: Scalar) -> RenderOrder:
-    """An order with all that the app needs; what must be asked gets an answer."""
+def sample_input(app: App, instance: str | None = None, **params: Scalar) -> RenderInput:
+    """Inputs with all that the app needs; its required parameters have values."""
     needed = {
-        name: _ANSWERS.get(param.type.value, "x$y")
+        name: _VALUES.get(param.type.value, "x$y")
         for name, param in app.spec.params.items()
         if param.required
     }
-    return RenderOrder(
+    return RenderInput(
         instance=instance or app.id,
         domain="lab.example.com",
         hosts=hosts_for(app, "lab", "example.com", instance),
@@ -35,7 +35,7 @@ def sample_order(app: App, instance: str | None = None, **params: Scalar) -> Ren
             )
             for alias, use in app.spec.uses.items()
         },
-        params=needed | params,
+        given_values=needed | params,
         secrets=generate(app.spec.secrets, {}),
         timezone="America/Sao_Paulo",
         email="ops@example.com",

@@ -7,7 +7,7 @@ import yaml
 
 from livchatd.catalog.base_stacks import portainer_stack, traefik_stack
 from livchatd.catalog.catalog import Catalog
-from livchatd.catalog.traefik_labels import EDGE
+from livchatd.catalog.traefik_labels import EDGE_NETWORK
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def test_traefik_stands_on_the_network_of_what_it_routes(catalog, resolver):
     )
     stack = yaml.safe_load(rendered.compose)
     joined = stack["services"]["traefik"]["networks"]
-    assert EDGE in {stack["networks"][name].get("name") for name in joined}
+    assert EDGE_NETWORK in {stack["networks"][name].get("name") for name in joined}
     assert "socket" in stack["services"]["socket-proxy"]["networks"]
     assert stack["networks"]["socket"]["internal"] is True
 

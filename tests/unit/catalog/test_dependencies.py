@@ -9,9 +9,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livchat.errors import Invalid, NotFound
+from livchat.errors import InvalidRequest, NotFound
 from livchatd.catalog.catalog import Catalog
-from livchatd.catalog.dependencies import resolve
+from livchatd.catalog.dependencies import deployment_order
 
 CATALOG = Catalog.load()
 
@@ -46,37 +46,37 @@ def small(folder: Path, needs: dict[str, list[str]]) -> Catalog:
 
 
 def test_what_an_app_needs_comes_before_it() -> None:
-    assert resolve(CATALOG, ["n8n"], []) == ["postgres", "redis", "n8n"]
-    assert resolve(CATALOG, ["wordpress"], []) == ["mariadb", "wordpress"]
+    assert deployment_order(CATALOG, ["n8n"], []) == ["postgres", "redis", "n8n"]
+    assert deployment_order(CATALOG, ["wordpress"], []) == ["mariadb", "wordpress"]
 
 
 def test_what_is_installed_is_left_out_unless_wanted() -> None:
-    assert resolve(CATALOG, ["n8n"], ["postgres"]) == ["redis", "n8n"]
-    assert resolve(CATALOG, ["n8n"], ["postgres", "redis", "n8n"]) == ["n8n"]
-    assert resolve(CATALOG, ["redis", "n8n"], ["redis", "postgres"]) == ["redis", "n8n"]
+    assert deployment_order(CATALOG, ["n8n"], ["postgres"]) == ["redis", "n8n"]
+    assert deployment_order(CATALOG, ["n8n"], ["postgres", "redis", "n8n"]) == ["n8n"]
+    assert deployment_order(CATALOG, ["redis", "n8n"], ["redis", "postgres"]) == ["redis", "n8n"]
 
 
 def test_an_unknown_app_is_told_with_names_that_come_close() -> None:
     with pytest.raises(NotFound, match="did you mean chatwoot") as caught:
-        resolve(CATALOG, ["chatwot"], [])
+        deployment_order(CATALOG, ["chatwot"], [])
     assert caught.value.hint == "livchat app catalog"
 
 
 def test_infrastructure_is_not_deployed_by_hand() -> None:
-    with pytest.raises(Invalid, match="set-up"):
-        resolve(CATALOG, ["traefik"], [])
+    with pytest.raises(InvalidRequest, match="set-up"):
+        deployment_order(CATALOG, ["traefik"], [])
     assert not {"traefik", "portainer"} & {app.id for app in CATALOG.apps()}
 
 
 def test_a_circle_is_told_by_its_names(tmp_path: Path) -> None:
     catalog = small(tmp_path, {"aa": ["bb"], "bb": ["cc"], "cc": ["aa"]})
-    with pytest.raises(Invalid, match="aa -> bb -> cc -> aa"):
-        resolve(catalog, ["aa"], [])
+    with pytest.raises(InvalidRequest, match="aa -> bb -> cc -> aa"):
+        deployment_order(catalog, ["aa"], [])
 
 
 def test_a_capability_that_nothing_offers_is_told(tmp_path: Path) -> None:
-    with pytest.raises(Invalid, match="offers 'zz'"):
-        resolve(small(tmp_path, {"aa": ["zz"]}), ["aa"], [])
+    with pytest.raises(InvalidRequest, match="offers 'zz'"):
+        deployment_order(small(tmp_path, {"aa": ["zz"]}), ["aa"], [])
 
 
 NAMES = [f"a{letter}" for letter in "abcdefgh"]
@@ -93,7 +93,7 @@ def test_the_order_is_whole_without_repeats_and_topological(
     }
     wanted = data.draw(st.lists(st.sampled_from(NAMES), min_size=1, unique=True))
     installed = data.draw(st.lists(st.sampled_from(NAMES), unique=True))
-    order = resolve(small(tmp_path_factory.mktemp("apps"), needs), wanted, installed)
+    order = deployment_order(small(tmp_path_factory.mktemp("apps"), needs), wanted, installed)
     assert len(order) == len(set(order))
     assert set(wanted) <= set(order)
     assert not (set(order) - set(wanted)) & set(installed)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from livchat.errors import Invalid
+from livchat.errors import InvalidRequest
 from livchatd.catalog.generate_secrets import ALNUM, generate, password
 from livchatd.catalog.schema import Generator, Secret
 
@@ -77,7 +77,7 @@ def test_hashes_fit_the_secret_that_they_are_of() -> None:
 
 
 def test_a_hash_of_nothing_is_refused() -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidRequest):
         generate({"hash": Secret(generate=Generator.BCRYPT, of="gone")}, {})
 
 

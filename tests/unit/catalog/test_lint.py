@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from livchat.errors import Invalid
+from livchat.errors import InvalidRequest
 from livchatd.catalog.catalog import App, read_app
 
 Tree = dict[str, Any]
@@ -116,7 +116,7 @@ def test_a_definition_that_is_wrong_names_file_and_key(
 ) -> None:
     document = copy.deepcopy(GOOD)
     change(document)
-    with pytest.raises(Invalid, match=words) as caught:
+    with pytest.raises(InvalidRequest, match=words) as caught:
         read(tmp_path, document)
     assert caught.value.message.startswith("demo/app.yaml: ")
 
@@ -125,5 +125,5 @@ def test_a_definition_that_is_wrong_names_file_and_key(
 def test_a_file_that_is_no_definition_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "app.yaml").write_text(text)
-    with pytest.raises(Invalid, match=r"demo/app\.yaml"):
+    with pytest.raises(InvalidRequest, match=r"demo/app\.yaml"):
         read_app(tmp_path / "demo" / "app.yaml")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from livchat.errors import Invalid, NotFound
+from livchat.errors import InvalidRequest, NotFound
 from livchatd.catalog.catalog import Catalog
 
 
@@ -50,7 +50,7 @@ def test_a_broken_own_definition_takes_no_other_app_away(tmp_path: Path) -> None
     put(tmp_path, "well")
     catalog = Catalog.load(tmp_path)
     assert {"n8n", "well"} <= {app.id for app in catalog.apps()}
-    with pytest.raises(Invalid, match=r"mine/app\.yaml: x-livchat\.unknown") as caught:
+    with pytest.raises(InvalidRequest, match=r"mine/app\.yaml: x-livchat\.unknown") as caught:
         catalog.app("mine")
     assert "livchat daemon restart" in str(caught.value.hint)
 
@@ -60,14 +60,14 @@ def test_what_a_set_up_brings_is_never_an_own_definition(tmp_path: Path) -> None
     put(tmp_path, "mine", category="infrastructure")
     catalog = Catalog.load(tmp_path)
     for name in ("traefik", "mine"):
-        with pytest.raises(Invalid, match="comes with LivChat only"):
+        with pytest.raises(InvalidRequest, match="comes with LivChat only"):
             catalog.app(name)
 
 
 def test_a_file_that_cannot_be_read_is_told_like_one_that_breaks_a_rule(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "app.yaml").write_bytes(b"x-livchat: \xff")
-    with pytest.raises(Invalid, match=r"mine/app\.yaml"):
+    with pytest.raises(InvalidRequest, match=r"mine/app\.yaml"):
         Catalog.load(tmp_path).app("mine")
 
 

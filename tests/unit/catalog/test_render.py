@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
-from livchat.errors import Invalid, LivChatError
+from livchat.errors import InvalidRequest, LivChatError
 from livchatd.catalog.base_stacks import portainer_stack, traefik_stack
 from livchatd.catalog.catalog import Catalog
 from livchatd.catalog.render import binding_host, hosts_for, render, secret_name
 from livchatd.catalog.render_types import Binding
 from livchatd.catalog.variable_values import binding_url
 from tests.unit.catalog.sample import PASSWORD
-from tests.unit.catalog.sample import sample_order as order
+from tests.unit.catalog.sample import sample_input as order
 
 CATALOG = Catalog.load()
 N8N = CATALOG.app("n8n")
@@ -211,7 +211,7 @@ def test_an_order_that_lacks_something_is_our_fault_and_says_what() -> None:
     ):
         with pytest.raises(LivChatError, match="n8n"):
             render(N8N, less)
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidRequest):
         render(N8N, order(N8N, colour="red"))
 
 

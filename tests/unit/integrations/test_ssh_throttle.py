@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from livchatd.integrations.ssh.throttle import Turns
+from livchatd.integrations.ssh.shells import CommandThrottle
 
 LONG = 3_600.0
 
@@ -21,11 +21,11 @@ def test_never_more_than_so_many_hold_a_turn_and_all_come_to_theirs(
     at_once: int, work: list[tuple[int, bool]]
 ) -> None:
     async def play() -> tuple[int, int]:
-        turns, held, most, done = Turns(at_once, LONG), 0, 0, 0
+        turns, held, most, done = CommandThrottle(at_once, LONG), 0, 0, 0
 
         async def one(rounds: int) -> None:
             nonlocal held, most, done
-            async with turns.turn():
+            async with turns.slot():
                 held += 1
                 most = max(most, held)
                 try:
@@ -43,7 +43,7 @@ def test_never_more_than_so_many_hold_a_turn_and_all_come_to_theirs(
         await asyncio.wait(tasks)
         # Whatever was cancelled, all turns are there again.
         for _ in range(at_once):
-            await asyncio.wait_for(turns.turn().__aenter__(), 5)
+            await asyncio.wait_for(turns.slot().__aenter__(), 5)
         return most, done
 
     most, done = asyncio.run(play())
@@ -52,21 +52,21 @@ def test_never_more_than_so_many_hold_a_turn_and_all_come_to_theirs(
 
 
 async def test_what_takes_long_holds_nobody_up_and_gives_back_once() -> None:
-    turns = Turns(1, 0.0)
-    async with turns.turn(), asyncio.timeout(5), turns.turn():
+    turns = CommandThrottle(1, 0.0)
+    async with turns.slot(), asyncio.timeout(5), turns.slot():
         pass
-    turns = Turns(1, LONG)
-    async with turns.turn():
-        waiting = asyncio.create_task(turns.turn().__aenter__())
+    turns = CommandThrottle(1, LONG)
+    async with turns.slot():
+        waiting = asyncio.create_task(turns.slot().__aenter__())
         await asyncio.sleep(0)
         assert not waiting.done()
     await asyncio.wait_for(waiting, 5)
 
 
 async def test_an_error_gives_the_turn_back() -> None:
-    turns = Turns(1, LONG)
+    turns = CommandThrottle(1, LONG)
     with pytest.raises(ValueError, match="broken"):
-        async with turns.turn():
+        async with turns.slot():
             raise ValueError("broken")
-    async with asyncio.timeout(5), turns.turn():
+    async with asyncio.timeout(5), turns.slot():
         pass

@@ -12,25 +12,26 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from livchat.errors import ProviderError, ProviderUnavailable
-from livchat.wire.jobs import Job, apply
+from livchat.job_state import apply_event
+from livchat.wire.jobs import Job
 from livchatd.jobs.engine import Engine, Submission
 from livchatd.jobs.step import Step, Workflow
 from livchatd.storage.database import Database
 
-from .conftest import Facts, Make, Order, World, result
+from .conftest import Make, MakeFacts, MakeParams, World, result
 
 KEYS = "abcdefg"
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> Order:
+def graphs(draw: st.DrawFn) -> MakeParams:
     count = draw(st.integers(1, len(KEYS)))
     steps: dict[str, list[str]] = {}
     for i, key in enumerate(KEYS[:count]):
         earlier = list(KEYS[:i])
         steps[key] = draw(st.lists(st.sampled_from(earlier), unique=True)) if earlier else []
-    lanes = {key: "lane" for key in steps if draw(st.booleans())}
-    return Order(steps=steps, lanes=lanes)
+    groups = {key: "group" for key in steps if draw(st.booleans())}
+    return MakeParams(steps=steps, groups=groups)
 
 
 class Case:
@@ -39,34 +40,36 @@ class Case:
     def __init__(self, folder: str, world: World) -> None:
         self.world = world
 
-        def make(order: Order) -> list[Step[Facts]]:
+        def make(params: MakeParams) -> list[Step[MakeFacts]]:
             return [
-                Make(key=key, after=tuple(after), world=world, lane=order.lanes.get(key))
-                for key, after in order.steps.items()
+                Make(
+                    key=key, after=tuple(after), world=world, rollback_group=params.groups.get(key)
+                )
+                for key, after in params.steps.items()
             ]
 
         self.database = Database(Path(folder) / "livchat.db")
-        workflow: Workflow[Any, Any] = Workflow("make", Order, Facts, make, result)
-        self.engine = Engine(self.database, [workflow], backoff=0)
+        workflow: Workflow[Any, Any] = Workflow("make", MakeParams, MakeFacts, make, result)
+        self.engine = Engine(self.database, [workflow], tempo=0)
 
     async def close(self) -> None:
         await self.engine.stop()
         await self.database.close()
 
 
-async def run(order: Order, world: World, cancel_after: str | None, found: set[str]) -> None:
+async def run(params: MakeParams, world: World, cancel_after: str | None, found: set[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         case = Case(folder, world)
         try:
             await case.engine.start()
-            await check(case, order, cancel_after, found)
+            await check(case, params, cancel_after, found)
         finally:
             await case.close()
 
 
-async def check(case: Case, order: Order, cancel_after: str | None, found: set[str]) -> None:
+async def check(case: Case, params: MakeParams, cancel_after: str | None, found: set[str]) -> None:
     engine, world = case.engine, case.world
-    made = await engine.submit(Submission(workflow="make", params=order, summary="Make"))
+    made = await engine.submit(Submission(workflow="make", params=params, summary="Make"))
     snapshot = engine.job(made.job_id)
     progress = [snapshot["progress"]]
     types = []
@@ -74,7 +77,7 @@ async def check(case: Case, order: Order, cancel_after: str | None, found: set[s
         async for batch in engine.follow(made.job_id, snapshot["cursor"]):
             for event in batch:
                 data = json.loads(event.data)
-                snapshot = apply(snapshot, data, f"{engine.feed.epoch}-{event.seq}")
+                snapshot = apply_event(snapshot, data, f"{engine.feed.epoch}-{event.seq}")
                 progress.append(snapshot["progress"])
                 types.append(event.type)
                 begun = data.get("step") or {}
@@ -86,7 +89,7 @@ async def check(case: Case, order: Order, cancel_after: str | None, found: set[s
     assert progress == sorted(progress)
     assert types.count("end") == 1
     assert types[-1] == "end"
-    assert_truthful(job, order, world, found)
+    assert_truthful(job, params, world, found)
 
 
 async def cancelled(engine: Engine, job_id: str) -> None:
@@ -94,12 +97,12 @@ async def cancelled(engine: Engine, job_id: str) -> None:
         await engine.cancel(job_id)
 
 
-def assert_truthful(job: dict[str, Any], order: Order, world: World, found: set[str]) -> None:
+def assert_truthful(job: dict[str, Any], params: MakeParams, world: World, found: set[str]) -> None:
     """What is there is what was found, what the job says it made, and what it says it left."""
     mine = world.there - found
     assert found <= world.there
     if job["status"] == "completed":
-        assert world.there >= set(order.steps)
+        assert world.there >= set(params.steps)
         assert job["progress"] == 100
     else:
         assert mine <= set(job["left_behind"])
@@ -110,22 +113,22 @@ def assert_truthful(job: dict[str, Any], order: Order, world: World, found: set[
         ]
     if job["status"] == "failed":
         failed = next(s["name"][-1] for s in job["steps"] if s["status"] in {"failed", "undone"})
-        assert failed in order.steps
+        assert failed in params.steps
     for name in job["steps_completed"]:
         assert name[-1] in world.there
 
 
 @given(
-    order=graphs(),
+    params=graphs(),
     fails=st.dictionaries(st.sampled_from(KEYS), st.sampled_from(["no", "busy"]), max_size=3),
     found=st.sets(st.sampled_from(KEYS), max_size=2),
     cancel_after=st.none() | st.sampled_from(KEYS),
 )
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_job_ends_once_tells_the_truth_and_streams_what_get_gives(
-    order, fails, found, cancel_after
+    params, fails, found, cancel_after
 ):
     world = World(there=set(found))
     for key, how in fails.items():
         world.errors[key] = [ProviderError("no") if how == "no" else ProviderUnavailable("busy")]
-    asyncio.run(run(order, world, cancel_after, found & set(order.steps) | found))
+    asyncio.run(run(params, world, cancel_after, found & set(params.steps) | found))

@@ -9,36 +9,36 @@ from typing import Any, ClassVar
 import pytest
 
 from livchat.errors import Conflict, NotFound
-from livchatd.jobs.engine import Submission
-from livchatd.jobs.step import Run, Step, Workflow
+from livchatd.jobs.step import Step, StepContext, Workflow
 
-from .conftest import Facts, Make, Order, World, result
+from .conftest import Make, MakeFacts, MakeParams, World, begin, result, until
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stubborn(Make):
     """Does not stop when it is told to, and leaves something at work when it is interrupted."""
 
-    async def apply(self, run: Run[Facts]) -> None:
+    async def apply(self, context: StepContext[MakeFacts]) -> None:
         self.world.done.append(f"begin {self.key}")
-        run.learnt.made = [*run.learnt.made, f"begun {self.key}"]
-        run.log("said after it was learnt")
+        context.facts.made = [*context.facts.made, f"begun {self.key}"]
+        context.log("said after it was learnt")
         work = asyncio.ensure_future(self.world.gate(self.key).wait())
         while not work.done():
             try:
                 await asyncio.wait({work})
             except asyncio.CancelledError:
                 self.world.done.append(f"ignored by {self.key}")
+        self.world.there.add(self.key)
 
-    async def halt(self, run: Run[Facts]) -> None:
-        self.world.done.append(f"halted {self.key}: {','.join(run.learnt.made)}")
+    async def stop(self, context: StepContext[MakeFacts]) -> None:
+        self.world.done.append(f"halted {self.key}: {','.join(context.facts.made)}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Final(Make):
     """Has no way back once it is at work."""
 
-    final: ClassVar[bool] = True
+    point_of_no_return: ClassVar[bool] = True
 
 
 KINDS: dict[str, type[Make]] = {"s": Stubborn, "f": Final}
@@ -46,32 +46,19 @@ KINDS: dict[str, type[Make]] = {"s": Stubborn, "f": Final}
 
 @pytest.fixture
 def workflows(world: World) -> list[Workflow[Any, Any]]:
-    def make(order: Order) -> list[Step[Facts]]:
+    def make(params: MakeParams) -> list[Step[MakeFacts]]:
         return [
             KINDS.get(key[0], Make)(
-                key=key, after=tuple(after), world=world, inside=order.inside.get(key)
+                key=key, after=tuple(after), world=world, part_of=params.part_of.get(key)
             )
-            for key, after in order.steps.items()
+            for key, after in params.steps.items()
         ]
 
-    return [Workflow("make", Order, Facts, make, result)]
-
-
-async def begin(engine: Any, order: Order, server: str | None = None) -> str:
-    what = Submission(workflow="make", params=order, summary="Make", server=server)
-    made = await engine.submit(what)
-    job_id: str = made.job_id
-    return job_id
-
-
-async def until(world: World, word: str) -> None:
-    async with asyncio.timeout(10):
-        while word not in world.done:
-            await asyncio.sleep(0.002)
+    return [Workflow("make", MakeParams, MakeFacts, make, result)]
 
 
 async def test_a_cancel_waits_for_work_that_does_not_stop(engine, world):
-    job_id = await begin(engine, Order(steps={"s": []}))
+    job_id = await begin(engine, MakeParams(steps={"s": []}))
     await until(world, "begin s")
     await engine.cancel(job_id)
     await until(world, "ignored by s")
@@ -82,7 +69,7 @@ async def test_a_cancel_waits_for_work_that_does_not_stop(engine, world):
 
 
 async def test_a_cancel_that_comes_during_the_last_word_is_too_late(engine, world):
-    job_id = await begin(engine, Order(steps={"a": [], "f": ["a"]}))
+    job_id = await begin(engine, MakeParams(steps={"a": [], "f": ["a"]}))
     world.gate("f")
     await until(world, "begin f")
     await engine.cancel(job_id)
@@ -99,7 +86,7 @@ async def test_a_cancel_that_comes_during_the_last_word_is_too_late(engine, worl
 
 
 async def test_a_cancel_before_the_last_word_is_in_time(engine, world):
-    job_id = await begin(engine, Order(steps={"a": [], "f": ["a"]}))
+    job_id = await begin(engine, MakeParams(steps={"a": [], "f": ["a"]}))
     world.gate("a")
     await until(world, "begin a")
     await engine.cancel(job_id)
@@ -109,7 +96,7 @@ async def test_a_cancel_before_the_last_word_is_in_time(engine, world):
 
 
 async def test_a_last_word_that_fails_after_a_cancel_is_undone(engine, world):
-    job_id = await begin(engine, Order(steps={"a": [], "f": ["a"]}))
+    job_id = await begin(engine, MakeParams(steps={"a": [], "f": ["a"]}))
     world.gate("f")
     world.errors["f"] = [NotFound("gone")]
     await until(world, "begin f")
@@ -121,7 +108,7 @@ async def test_a_last_word_that_fails_after_a_cancel_is_undone(engine, world):
 
 
 async def test_force_gives_up_work_that_does_not_stop_and_nothing_follows_the_end(engine, world):
-    job_id = await begin(engine, Order(steps={"a": [], "s": ["a"]}))
+    job_id = await begin(engine, MakeParams(steps={"a": [], "s": ["a"]}))
     await until(world, "begin s")
     await engine.cancel(job_id)
     await engine.cancel(job_id, force=True)
@@ -137,7 +124,7 @@ async def test_force_gives_up_work_that_does_not_stop_and_nothing_follows_the_en
 
 async def test_what_a_crash_left_at_work_is_halted_before_anything_is_undone(start, world):
     engine = await start()
-    job_id = await begin(engine, Order(steps={"a": [], "s": ["a"]}))
+    job_id = await begin(engine, MakeParams(steps={"a": [], "s": ["a"]}))
     await until(world, "begin s")
     await engine.cancel(job_id)
     world.gate("s").set()
@@ -150,9 +137,9 @@ async def test_what_a_crash_left_at_work_is_halted_before_anything_is_undone(sta
 
 async def test_what_is_nested_deeper_in_what_is_undone_is_done_again_by_a_retry(engine, world):
     world.gate("d")
-    inside = {"b": "a", "c": "b"}
+    part_of = {"b": "a", "c": "b"}
     steps = {"a": [], "b": ["a"], "c": ["b"], "d": ["c"]}
-    first = await begin(engine, Order(steps=steps, inside=inside))
+    first = await begin(engine, MakeParams(steps=steps, part_of=part_of))
     await until(world, "begin d")
     await engine.cancel(first)
     job = await engine.wait(first, 10)
@@ -165,7 +152,7 @@ async def test_what_is_nested_deeper_in_what_is_undone_is_done_again_by_a_retry(
 
 async def test_a_cancel_in_the_tick_of_the_start_is_kept_over_a_crash(start, world):
     engine = await start()
-    job_id = await begin(engine, Order(steps={"s": []}))
+    job_id = await begin(engine, MakeParams(steps={"s": []}))
     await engine.cancel(job_id)
     engine = await start()
     world.gate("s").set()
@@ -175,11 +162,11 @@ async def test_a_cancel_in_the_tick_of_the_start_is_kept_over_a_crash(start, wor
 
 async def test_a_cancel_while_the_end_is_written_comes_too_late_and_adds_nothing(engine, world):
     world.gate("s")
-    job_id = await begin(engine, Order(steps={"s": []}))
+    job_id = await begin(engine, MakeParams(steps={"s": []}))
     await until(world, "begin s")
-    live = engine._live[job_id]
+    job = engine._active[job_id]
     world.gate("s").set()
-    while live.status == "running":
+    while job.status == "running":
         await asyncio.sleep(0)
     with pytest.raises(Conflict):
         await engine.cancel(job_id)

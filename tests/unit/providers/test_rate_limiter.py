@@ -14,7 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from livchat.errors import ProviderUnavailable, RateLimited
-from livchatd.providers.rate_limiter import FIRST, HOUR, Pace, Told
+from livchatd.providers.rate_limiter import (
+    CALLS_BEFORE_LIMIT_IS_KNOWN,
+    HOUR_SECONDS,
+    RateLimiter,
+    RateLimitInfo,
+)
 
 T = TypeVar("T")
 
@@ -41,7 +46,7 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
     with contextlib.closing(Skipping()) as loop:
 
         async def bounded() -> T:
-            async with asyncio.timeout(100 * HOUR):
+            async with asyncio.timeout(100 * HOUR_SECONDS):
                 return await work()
 
         return loop.run_until_complete(bounded())
@@ -50,7 +55,7 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
 class Cloud:
     """Grants `limit` calls an hour, all at once if need be. Answers come after a while."""
 
-    def __init__(self, limit: int, pace: Pace, *, left: int | None = None) -> None:
+    def __init__(self, limit: int, pace: RateLimiter, *, left: int | None = None) -> None:
         self.limit, self.pace = limit, pace
         self.level = float(limit if left is None else left)
         self.at = 0.0
@@ -59,9 +64,9 @@ class Cloud:
         self.threads = asyncio.Semaphore(8)
         self.chance = random.Random(limit)  # noqa: S311 - not a secret
 
-    def take(self, who: Any) -> Told:
+    def take(self, who: Any) -> RateLimitInfo:
         now = asyncio.get_running_loop().time()
-        gained = (now - self.at) * self.limit / HOUR
+        gained = (now - self.at) * self.limit / HOUR_SECONDS
         self.level, self.at = min(self.limit, self.level + gained), now
         over = self.level < 1
         if over:
@@ -69,31 +74,35 @@ class Cloud:
         else:
             self.level -= 1
             self.granted.append(who)
-        full_in = math.ceil((self.limit - self.level) * HOUR / self.limit)
-        return Told(self.limit, int(self.level), full_in, refused=over)
+        full_in = math.ceil((self.limit - self.level) * HOUR_SECONDS / self.limit)
+        return RateLimitInfo(self.limit, int(self.level), full_in, refused=over)
 
     async def call(self, who: Any, *, urgent: bool = False) -> None:
         """Call until it is granted, as the provider does."""
         while True:
-            mark = await self.pace.turn(urgent=urgent)
-            told: list[Told] = []
+            mark = await self.pace.acquire(urgent=urgent)
+            told: list[RateLimitInfo] = []
             try:
                 async with self.threads:
                     await asyncio.sleep(self.chance.uniform(0.01, 0.2))
                     told.append(self.take(who))
                     await asyncio.sleep(self.chance.uniform(0.01, 0.2))
             finally:
-                self.pace.ended(mark, told)
+                self.pace.release(mark, told)
             if not told[0].refused:
                 return
 
 
-def clocked() -> Pace:
-    return Pace(asyncio.get_running_loop().time)
+def clocked() -> RateLimiter:
+    return RateLimiter("hetzner", asyncio.get_running_loop().time)
 
 
 @settings(deadline=None, max_examples=25)
-@given(limit=st.integers(FIRST, 400), calls=st.integers(1, 300), urgent=st.integers(0, 20))
+@given(
+    limit=st.integers(CALLS_BEFORE_LIMIT_IS_KNOWN, 400),
+    calls=st.integers(1, 300),
+    urgent=st.integers(0, 20),
+)
 def test_no_call_is_refused_and_every_one_has_its_turn(limit: int, calls: int, urgent: int) -> None:
     async def work() -> tuple[Cloud, float]:
         cloud = Cloud(limit, clocked())
@@ -107,19 +116,27 @@ def test_no_call_is_refused_and_every_one_has_its_turn(limit: int, calls: int, u
     assert cloud.refused == 0
     assert len(cloud.granted) == calls + urgent
     # No slower than what comes back allows, but for what is kept back and rounding.
-    waited = max(0.0, calls + urgent - limit * 0.95 + 2 * FIRST) * HOUR / limit
+    waited = (
+        max(0.0, calls + urgent - limit * 0.95 + 2 * CALLS_BEFORE_LIMIT_IS_KNOWN)
+        * HOUR_SECONDS
+        / limit
+    )
     assert took <= 1.2 * waited + calls + 60
 
 
 @settings(deadline=None, max_examples=20)
-@given(limit=st.integers(FIRST, 100), left=st.integers(0, 20), rivals=st.integers(0, 40))
+@given(
+    limit=st.integers(CALLS_BEFORE_LIMIT_IS_KNOWN, 100),
+    left=st.integers(0, 20),
+    rivals=st.integers(0, 40),
+)
 def test_what_others_used_up_is_waited_for(limit: int, left: int, rivals: int) -> None:
     async def work() -> Cloud:
         cloud = Cloud(limit, clocked(), left=min(left, limit))
 
         async def rival() -> None:
             for _ in range(rivals):
-                await asyncio.sleep(HOUR / limit)
+                await asyncio.sleep(HOUR_SECONDS / limit)
                 cloud.take("rival")
 
         await asyncio.gather(rival(), *(cloud.call(n) for n in range(60)))
@@ -138,7 +155,7 @@ def test_who_is_cancelled_while_waiting_has_not_called(which: list[int], when: f
         await asyncio.sleep(when)
         # Those that have begun go on: a call that is made cannot be taken back.
         waiting = {n for n in which if not tasks[n].done() and n not in cloud.granted}
-        gone = {n for n in waiting if n >= 20 + FIRST and tasks[n].cancel()}
+        gone = {n for n in waiting if n >= 20 + CALLS_BEFORE_LIMIT_IS_KNOWN and tasks[n].cancel()}
         await asyncio.gather(*tasks, return_exceptions=True)
         return cloud, gone
 
@@ -151,11 +168,11 @@ def test_who_is_cancelled_while_waiting_has_not_called(which: list[int], when: f
 def test_turns_come_in_the_order_of_asking_and_urgent_ones_first() -> None:
     async def work() -> list[Any]:
         pace = clocked()
-        pace.ended(await pace.turn(), [Told(100, 0, HOUR)])
+        pace.release(await pace.acquire(), [RateLimitInfo(100, 0, HOUR_SECONDS)])
         order: list[Any] = []
 
         async def one(who: Any, *, urgent: bool = False) -> None:
-            pace.ended(await pace.turn(urgent=urgent))
+            pace.release(await pace.acquire(urgent=urgent))
             order.append(who)
 
         tasks = [asyncio.create_task(one(n)) for n in range(5)]
@@ -187,11 +204,11 @@ def test_a_refusal_holds_up_all_calls_for_as_long_as_it_says() -> None:
     async def work() -> tuple[float, float]:
         pace = clocked()
         loop = asyncio.get_running_loop()
-        pace.ended(await pace.turn(), [Told(3600, 3000, 600)])
-        mark = await pace.turn()
+        pace.release(await pace.acquire(), [RateLimitInfo(3600, 3000, 600)])
+        mark = await pace.acquire()
         free = loop.time()
-        pace.ended(mark, [Told(3600, 0, HOUR, refused=True, after=30.0)])
-        pace.ended(await pace.turn(urgent=True))
+        pace.release(mark, [RateLimitInfo(3600, 0, HOUR_SECONDS, refused=True, retry_after=30.0)])
+        pace.release(await pace.acquire(urgent=True))
         return free, loop.time()
 
     free, after = run(work)
@@ -202,11 +219,11 @@ def test_a_refusal_holds_up_all_calls_for_as_long_as_it_says() -> None:
 def test_who_can_ask_again_later_is_told_when() -> None:
     async def work() -> RateLimited:
         pace = clocked()
-        pace.ended(await pace.turn(), [Told(3600, 0, HOUR)])
-        waiting = [asyncio.create_task(pace.turn()) for _ in range(400)]
+        pace.release(await pace.acquire(), [RateLimitInfo(3600, 0, HOUR_SECONDS)])
+        waiting = [asyncio.create_task(pace.acquire()) for _ in range(400)]
         await asyncio.sleep(0)
         with pytest.raises(RateLimited) as told:
-            await pace.turn(patience=300)
+            await pace.acquire(max_wait=300)
         for task in waiting:
             task.cancel()
         return told.value
@@ -219,10 +236,10 @@ def test_who_can_ask_again_later_is_told_when() -> None:
 def test_a_person_waits_for_the_next_call_not_for_all_who_stand_in_line() -> None:
     async def work() -> float:
         pace = clocked()
-        pace.ended(await pace.turn(), [Told(3600, 0, HOUR)])
-        waiting = [asyncio.create_task(pace.turn()) for _ in range(400)]
+        pace.release(await pace.acquire(), [RateLimitInfo(3600, 0, HOUR_SECONDS)])
+        waiting = [asyncio.create_task(pace.acquire()) for _ in range(400)]
         await asyncio.sleep(0)
-        await pace.turn(urgent=True, patience=20)
+        await pace.acquire(urgent=True, max_wait=20)
         for task in waiting:
             task.cancel()
         return asyncio.get_running_loop().time()
@@ -233,13 +250,13 @@ def test_a_person_waits_for_the_next_call_not_for_all_who_stand_in_line() -> Non
 def test_closing_lets_go_of_who_waits_and_takes_nobody_any_more() -> None:
     async def work() -> list[BaseException | int]:
         pace = clocked()
-        pace.ended(await pace.turn(), [Told(3600, 0, HOUR)])
-        waiting = [asyncio.create_task(pace.turn(urgent=n % 2 == 0)) for n in range(4)]
+        pace.release(await pace.acquire(), [RateLimitInfo(3600, 0, HOUR_SECONDS)])
+        waiting = [asyncio.create_task(pace.acquire(urgent=n % 2 == 0)) for n in range(4)]
         await asyncio.sleep(0)
         pace.close()
         found = await asyncio.gather(*waiting, return_exceptions=True)
         with pytest.raises(ProviderUnavailable):
-            await pace.turn(urgent=True)
+            await pace.acquire(urgent=True)
         return found
 
     assert [type(told) for told in run(work)] == [ProviderUnavailable] * 4

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from livchat.errors import Invalid, LivChatError, NotConfigured
+from livchat.errors import InvalidRequest, LivChatError, NotConfigured
 from livchatd.storage.vault import MASK, Vault
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._/@:-]{0,30}", fullmatch=True)
@@ -74,7 +74,7 @@ async def test_a_missing_secret_says_how_to_set_it(tmp_path: Path) -> None:
 
 
 async def test_a_name_that_is_no_name_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(InvalidRequest):
         await at(tmp_path).put("../\n", "x")
 
 

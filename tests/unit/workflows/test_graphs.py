@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
-from livchatd.jobs.step import Step
-from livchatd.providers.base import ThingKind
+from livchatd.jobs.step import Step, Workflow
+from livchatd.providers.base import ResourceKind
+from livchatd.steps.deps import AppDeps, ServerDeps
 from livchatd.steps.params import (
-    AddServerOrder,
-    AppOrder,
-    CreateServerOrder,
-    DeleteAppOrder,
-    DeleteServerOrder,
-    DeployAppOrder,
-    Order,
-    SetupServerOrder,
-    UpOrder,
+    AddServerParams,
+    AppParams,
+    CreateServerParams,
+    DeleteAppParams,
+    DeleteServerParams,
+    DeployAppParams,
+    JobParams,
+    RecordRepair,
+    RepairParams,
+    ResourceRepair,
+    SetupServerParams,
+    UpParams,
 )
-from livchatd.steps.repair import RecordOrder, ThingOrder
 from livchatd.workflows.registry import workflows
-from livchatd.workflows.repair import MendOrder
 
-CREATE = CreateServerOrder(
+CREATE = CreateServerParams(
     name="prod-01", provider="sandbox", server_type="cx23", region="nbg1", image="debian-13"
 )
-SETUP = SetupServerOrder(
+SETUP = SetupServerParams(
     name="prod-01",
     provider="sandbox",
     zone_name="example.com",
@@ -36,9 +40,9 @@ SETUP = SetupServerOrder(
     timezone="UTC",
 )
 APPS = [
-    AppOrder(app_name="postgres", title="PostgreSQL"),
-    AppOrder(app_name="redis", title="Redis"),
-    AppOrder(
+    AppParams(app_name="postgres", title="PostgreSQL"),
+    AppParams(app_name="redis", title="Redis"),
+    AppParams(
         app_name="n8n",
         title="n8n",
         hosts={
@@ -48,14 +52,14 @@ APPS = [
         },
         needs=["postgres", "redis"],
     ),
-    AppOrder(
+    AppParams(
         app_name="chatwoot",
         title="Chatwoot",
         hosts={"web": "chat.lab.example.com"},
         needs=["postgres"],
     ),
 ]
-PLACE = {
+SITE = {
     "server": "prod-01",
     "provider": "sandbox",
     "zone_name": "example.com",
@@ -63,30 +67,30 @@ PLACE = {
     "ssl_email": "ops@example.com",
     "timezone": "UTC",
 }
-KINDS: tuple[tuple[str, ThingKind], ...] = (
+KINDS: tuple[tuple[str, ResourceKind], ...] = (
     ("1", "key"),
     ("2", "address"),
     ("3", "machine"),
     ("4", "machine"),
 )
-ORDERS: dict[str, Order] = {
+PARAMS: dict[str, JobParams] = {
     "create_server": CREATE,
-    "add_server": AddServerOrder(
+    "add_server": AddServerParams(
         name="prod-01", host="web.example.com", ip_address="203.0.113.7", port=22, user="root"
     ),
     "setup_server": SETUP,
-    "deploy_app": DeployAppOrder.model_validate({**PLACE, "apps": APPS}),
-    "up": UpOrder(server=CREATE, setup=SETUP, apps=APPS),
-    "delete_app": DeleteAppOrder(
+    "deploy_app": DeployAppParams.model_validate({**SITE, "apps": APPS}),
+    "up": UpParams(server=CREATE, setup=SETUP, apps=APPS),
+    "delete_app": DeleteAppParams(
         server="prod-01", provider="sandbox", app_name="n8n", title="n8n", purge=True
     ),
-    "mend": MendOrder(
+    "mend": RepairParams(
         things=[
-            ThingOrder(finding=f"f/{n}", provider="hetzner", kind=kind, thing_id=n, labels={})
+            ResourceRepair(finding=f"f/{n}", provider="hetzner", kind=kind, thing_id=n, labels={})
             for n, kind in KINDS
         ],
         records=[
-            RecordOrder(
+            RecordRepair(
                 finding=f"r/{n}",
                 account="cloudflare",
                 zone_id="z",
@@ -98,14 +102,25 @@ ORDERS: dict[str, Order] = {
             for n in ("a1b2c3d4", "e5f6a7b8")
         ],
     ),
-    "delete_server": DeleteServerOrder(name="prod-01", provider="sandbox"),
+    "delete_server": DeleteServerParams(name="prod-01", provider="sandbox"),
 }
 
 
-def steps_of(name: str) -> Sequence[Step[Any]]:
-    # Making the list needs no tool: a daemon that resumes a thousand jobs makes a thousand lists.
-    found = next(one for one in workflows(None) if one.name == name)  # type: ignore[arg-type]
-    return found.steps(ORDERS[name])
+def without_parts(group: type[Any]) -> Any:
+    """A group of parts that are not there.
+
+    A list of steps is made without them: a daemon that resumes a thousand jobs makes a thousand.
+    """
+    return group(**{field.name: None for field in fields(group)})
+
+
+def all_workflows() -> dict[str, Workflow[Any, Any]]:
+    made = workflows(without_parts(ServerDeps), without_parts(AppDeps), tuple)
+    return {workflow.name: workflow for workflow in made}
+
+
+def steps_of(name: str, params: JobParams | None = None) -> Sequence[Step[Any]]:
+    return all_workflows()[name].steps(params or PARAMS[name])
 
 
 def before(steps: Sequence[Step[Any]], key: str) -> set[str]:
@@ -121,35 +136,35 @@ def before(steps: Sequence[Step[Any]], key: str) -> set[str]:
     return found
 
 
-def test_there_is_a_workflow_for_every_order() -> None:
-    assert {one.name for one in workflows(None)} == set(ORDERS)  # type: ignore[arg-type]
+def test_every_workflow_is_tried_here() -> None:
+    assert set(all_workflows()) == set(PARAMS)
 
 
-@pytest.mark.parametrize("name", ORDERS)
+@pytest.mark.parametrize("name", PARAMS)
 def test_titles_and_keys_are_unique(name: str) -> None:
     steps = steps_of(name)
     assert len({step.key for step in steps}) == len(steps)
     assert len({step.title for step in steps}) == len(steps)
 
 
-@pytest.mark.parametrize("name", ORDERS)
+@pytest.mark.parametrize("name", PARAMS)
 def test_a_step_names_only_steps_before_it(name: str) -> None:
     seen: set[str] = set()
     for step in steps_of(name):
         assert set(step.after) <= seen, step.key
-        assert step.inside is None or step.inside in seen, step.key
+        assert step.part_of is None or step.part_of in seen, step.key
         seen.add(step.key)
 
 
-@pytest.mark.parametrize("name", ORDERS)
+@pytest.mark.parametrize("name", PARAMS)
 def test_a_step_that_stands_for_another_can_be_undone(name: str) -> None:
     steps = {step.key: step for step in steps_of(name)}
     for step in steps.values():
-        if step.inside:
-            assert type(steps[step.inside]).undo is not Step.undo, step.key
+        if step.part_of:
+            assert type(steps[step.part_of]).undo is not Step.undo, step.key
 
 
-@pytest.mark.parametrize("name", ORDERS)
+@pytest.mark.parametrize("name", PARAMS)
 def test_every_step_has_a_title_in_plain_words(name: str) -> None:
     for step in steps_of(name):
         assert step.title[0].isupper()
@@ -159,22 +174,22 @@ def test_every_step_has_a_title_in_plain_words(name: str) -> None:
 
 
 def test_a_failed_create_undoes_all_of_it() -> None:
-    assert {step.lane for step in steps_of("create_server")} == {"server"}
+    assert {step.rollback_group for step in steps_of("create_server")} == {"server"}
 
 
 def test_a_failed_set_up_or_deployment_keeps_what_is_done() -> None:
     for name in ("setup_server", "deploy_app"):
-        assert {step.lane for step in steps_of(name)} == {None}
-    lanes = {step.key: step.lane for step in steps_of("up")}
-    assert [key for key, lane in lanes.items() if lane] == [
+        assert {step.rollback_group for step in steps_of(name)} == {None}
+    groups = {step.key: step.rollback_group for step in steps_of("up")}
+    assert [key for key, group in groups.items() if group] == [
         step.key for step in steps_of("create_server")
     ]
 
 
 def test_a_failed_name_does_not_take_the_server_along_but_goes_with_its_address() -> None:
     names = next(step for step in steps_of("up") if step.key == "n8n.names")
-    assert names.lane is None
-    assert names.inside == "address"
+    assert names.rollback_group is None
+    assert names.part_of == "address"
 
 
 def test_names_are_made_before_the_machine_is_there() -> None:
@@ -229,13 +244,33 @@ def test_what_is_mended_goes_in_the_order_in_which_nothing_points_at_a_stranger(
 
 
 def test_an_own_machine_is_never_deleted() -> None:
-    own = DeleteServerOrder(name="prod-01", provider="own")
-    found = next(one for one in workflows(None) if one.name == "delete_server")  # type: ignore[arg-type]
-    assert [step.key for step in found.steps(own)] == ["mark", "names", "forget"]
+    own = DeleteServerParams(name="prod-01", provider="own")
+    assert [step.key for step in steps_of("delete_server", own)] == ["mark", "names", "forget"]
 
 
 def test_data_is_deleted_only_when_asked_for() -> None:
-    kept = DeleteAppOrder(server="prod-01", provider="sandbox", app_name="n8n", title="n8n")
-    found = next(one for one in workflows(None) if one.name == "delete_app")  # type: ignore[arg-type]
-    assert "data" not in [step.key for step in found.steps(kept)]
+    kept = DeleteAppParams(server="prod-01", provider="sandbox", app_name="n8n", title="n8n")
+    assert "data" not in [step.key for step in steps_of("delete_app", kept)]
     assert "data" in [step.key for step in steps_of("delete_app")]
+
+
+OF_EVERY_STEP = {field.name for field in fields(Step)}
+
+
+@pytest.mark.parametrize("name", PARAMS)
+def test_a_step_is_given_what_it_uses_and_nothing_else(name: str) -> None:
+    for step in steps_of(name):
+        code = "".join(
+            inspect.getsource(kind)
+            for kind in type(step).__mro__
+            if kind.__module__.startswith("livchatd.steps.")
+        )
+        given = {field.name for field in fields(step)} - OF_EVERY_STEP
+        assert {part for part in given if f"self.{part}" not in code} == set(), type(step)
+        assert not any("Deps" in str(field.type) for field in fields(step)), type(step)
+
+
+@pytest.mark.parametrize("name", PARAMS)
+def test_every_step_says_what_it_brings_about(name: str) -> None:
+    for step in steps_of(name):
+        assert type(step).__dict__.get("__doc__"), type(step)

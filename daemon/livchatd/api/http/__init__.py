@@ -1,1 +1,1 @@
-"""HTTP as such: bodies, queries, answers, and the API description."""
+"""HTTP itself: bodies, queries, responses, errors, and the OpenAPI document."""

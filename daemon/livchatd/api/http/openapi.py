@@ -1,4 +1,4 @@
-"""OpenAPI 3.1 of the API, made from the route table and the wire models."""
+"""The OpenAPI 3.1 document of the API, made from the table of routes and the wire models."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CURSOR = {
 }
 
 
-_PARTS = {
+_PATH_PARAMS = {
     "name": {"type": "string", "pattern": LABEL},
     "app_name": {"type": "string", "pattern": "^[a-z][a-z0-9-]{1,29}$"},
     "job_id": {"type": "string", "minLength": 1, "maxLength": 128},
@@ -39,8 +39,8 @@ _PARTS = {
 }
 
 
-class Described(Protocol):
-    """What the document says of a route."""
+class DescribedRoute(Protocol):
+    """What the document says about a route."""
 
     @property
     def method(self) -> str:
@@ -48,19 +48,19 @@ class Described(Protocol):
 
     @property
     def path(self) -> str:
-        """Its path, with {parts}."""
+        """Its path, with {parameters}."""
 
     @property
     def summary(self) -> str:
         """What it does, in a few words."""
 
     @property
-    def answer(self) -> type[BaseModel] | None:
-        """The model of its answer."""
+    def response(self) -> type[BaseModel] | None:
+        """The model of its response, or of each event of a stream."""
 
     @property
     def body(self) -> type[BaseModel] | None:
-        """The model of what it takes."""
+        """The model of its request body."""
 
     @property
     def query(self) -> type[BaseModel] | None:
@@ -68,15 +68,15 @@ class Described(Protocol):
 
     @property
     def plan(self) -> type[BaseModel] | None:
-        """The model of its answer where only a plan is asked for."""
+        """The model of its response to `?plan=true`."""
 
     @property
     def status(self) -> int:
-        """The status of its answer."""
+        """The status of its response."""
 
     @property
     def media(self) -> str:
-        """The media type of its answer."""
+        """The media type of its response."""
 
     @property
     def mutates(self) -> bool:
@@ -88,23 +88,23 @@ class Described(Protocol):
 
     @property
     def name(self) -> str:
-        """The name of its operation."""
+        """Its operation id."""
 
 
-def document(routes: Iterable[Described]) -> dict[str, Any]:
-    """The OpenAPI document, as a JSON object."""
+def document(routes: Iterable[DescribedRoute]) -> dict[str, Any]:
+    """Return the OpenAPI document as a JSON object."""
     routes = list(routes)
-    wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {
+    models: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {
         (ErrorResponse, "serialization"): None
     }
     for route in routes:
         if route.body is not None:
-            wanted[route.body, "validation"] = None
-        if route.answer is not None:
-            wanted[route.answer, "serialization"] = None
+            models[route.body, "validation"] = None
+        if route.response is not None:
+            models[route.response, "serialization"] = None
         if route.plan is not None:
-            wanted[route.plan, "serialization"] = None
-    refs, schemas = models_json_schema(list(wanted), ref_template=_REF)
+            models[route.plan, "serialization"] = None
+    refs, schemas = models_json_schema(list(models), ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, refs)
@@ -123,7 +123,7 @@ def document(routes: Iterable[Described]) -> dict[str, Any]:
     }
 
 
-def _operation(route: Described, refs: Any) -> dict[str, Any]:
+def _operation(route: DescribedRoute, refs: Any) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
@@ -131,7 +131,7 @@ def _operation(route: Described, refs: Any) -> dict[str, Any]:
         "parameters": _parameters(route),
         "security": [{}] if route.open else [{}, {"token": []}],
         "responses": {
-            str(route.status): _answer(route, refs),
+            str(route.status): _response(route, refs),
             "default": {
                 "description": "What went wrong",
                 "content": {"application/json": {"schema": refs[ErrorResponse, "serialization"]}},
@@ -151,30 +151,30 @@ def _operation(route: Described, refs: Any) -> dict[str, Any]:
     return operation
 
 
-def _answer(route: Described, refs: Any) -> dict[str, Any]:
-    answer: dict[str, Any] = {
+def _response(route: DescribedRoute, refs: Any) -> dict[str, Any]:
+    response: dict[str, Any] = {
         "description": "The job is on disk" if route.status == 202 else "Done"
     }
     schema: dict[str, Any] = {"type": "string" if route.media == "text/html" else "object"}
-    if route.answer is not None:
-        schema = refs[route.answer, "serialization"]
+    if route.response is not None:
+        schema = refs[route.response, "serialization"]
     if route.media == "text/event-stream":
-        answer["description"] = "Each event's data is one line of JSON, by this schema"
-        answer["content"] = {
+        response["description"] = "Each event's data is one line of JSON, by this schema"
+        response["content"] = {
             "text/event-stream": {"schema": _event({"type": "string"}), "x-event": schema},
             "application/x-ndjson": {"schema": _event(schema), "x-event": schema},
         }
-        return answer
-    answer["content"] = {route.media: {"schema": schema}}
+        return response
+    response["content"] = {route.media: {"schema": schema}}
     if route.status == 202:
-        answer["headers"] = {
+        response["headers"] = {
             "Location": {"description": "The job's path", "schema": {"type": "string"}}
         }
-    return answer
+    return response
 
 
 def _event(data: dict[str, Any]) -> dict[str, Any]:
-    """One event of a stream, or one line of it."""
+    """Return the schema of one event of a stream, whose data has the schema `data`."""
     kinds = ["job", "step", "log", "progress", "end"]
     return {
         "type": "object",
@@ -183,9 +183,9 @@ def _event(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _parameters(route: Described) -> list[dict[str, Any]]:
+def _parameters(route: DescribedRoute) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": _PARTS[name]}
+        {"name": name, "in": "path", "required": True, "schema": _PATH_PARAMS[name]}
         for name in re.findall(r"\{(\w+)\}", route.path)
     ]
     if route.query is not None:
@@ -212,7 +212,7 @@ def _query(model: type[BaseModel]) -> list[dict[str, Any]]:
 
 
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
-    """The schema without references, since a parameter's definitions stand nowhere else."""
+    """Return the schema with its references replaced: a parameter has no definitions of its own."""
     if isinstance(schema, list):
         return [_inlined(part, definitions) for part in schema]
     if not isinstance(schema, dict):

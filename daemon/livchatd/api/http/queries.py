@@ -1,4 +1,4 @@
-"""What may stand in the query of a request."""
+"""The queries of requests, as models."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from livchat.wire.base import ProviderName, Request, SmallName
-from livchat.wire.jobs import JobStatus
+from livchat.job_state import JobStatus
+from livchat.wire.base import ProviderName, Request, ResourceName
 
 DEFAULT_AGE = "7d"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -49,13 +49,13 @@ class EventsQuery(Request):
 
 
 class CancelQuery(Request):
-    """`force` gives up undoing as well."""
+    """`force` ends a rollback that is under way as well."""
 
     force: bool = False
 
 
 class PruneQuery(Request):
-    """Ended jobs that are older than this: 90s, 30m, 12h, 7d or 2w."""
+    """Jobs that ended longer ago than this: 90s, 30m, 12h, 7d or 2w."""
 
     older_than: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}[smhdw]$")] = DEFAULT_AGE
     status: Literal["completed", "failed", "cancelled"] | None = None
@@ -67,7 +67,7 @@ class PruneQuery(Request):
 
 
 class ProviderQuery(Request):
-    """Which provider; the default one where it is not said."""
+    """Which provider; without it the default one."""
 
     provider: ProviderName | None = None
 
@@ -75,22 +75,22 @@ class ProviderQuery(Request):
 class TypesQuery(ProviderQuery):
     """Which provider, and which of its locations."""
 
-    region: SmallName | None = None
+    region: ResourceName | None = None
 
 
 class PlanQuery(Request):
-    """`plan` asks what would be done, and does nothing."""
+    """`plan` asks for what would be done; nothing is."""
 
     plan: bool = False
 
 
 class SecretsQuery(Request):
-    """`reveal` asks for values too; who did is written down."""
+    """`reveal` asks for values too, which the audit log records."""
 
     reveal: bool = False
 
 
 class DeleteAppQuery(Request):
-    """`purge` takes an app's volumes and databases too."""
+    """`purge` deletes an app's volumes and databases too."""
 
     purge: bool = False

@@ -1,1 +1,1 @@
-"""Where the daemon listens, and how clients that are slow or unknown are held off."""
+"""The listening sockets, their limits for slow and unauthenticated clients, the token for TCP."""

@@ -1,4 +1,4 @@
-"""One client's connection: how long its head may take, and what a head that is none is told."""
+"""Connections with limits for slow clients: time for a head and a response, and how many wait."""
 
 from __future__ import annotations
 
@@ -16,43 +16,45 @@ if TYPE_CHECKING:
     import ssl
 
 HEAD_SECONDS = 10.0
-"""Seconds within which the head of a request must have come, from its first byte on."""
-ANSWER_SECONDS = 60.0
-"""Seconds within which a client must have taken an answer; streams have a limit of their own."""
+"""Seconds within which the head of a request must arrive, from its first byte on."""
+RESPONSE_SECONDS = 60.0
+"""Seconds within which a client must read a response; streams have a limit of their own."""
 IDLE_SECONDS = 75.0
-"""Seconds for which a connection may be kept between requests."""
-STRANGERS = 128
-"""Connections over TCP that have not shown a token yet; one more cuts off the oldest."""
+"""Seconds for which a connection is kept open between requests."""
+MAX_UNAUTHENTICATED = 128
+"""Connections over TCP that have not shown a token yet; one more aborts the oldest."""
 
 _log = logging.getLogger("livchatd")
 _NO_LOG = logging.getLogger("livchatd.access")
 _NO_LOG.disabled = True
 
 
-class Strangers:
-    """The connections of one listener that nobody has vouched for yet, oldest first."""
+class UnauthenticatedConnections:
+    """The connections of one listener that have sent no authorized request yet, oldest first."""
 
-    def __init__(self, limit: int = STRANGERS) -> None:
+    def __init__(self, limit: int = MAX_UNAUTHENTICATED) -> None:
         self._limit = limit
         self._waiting: dict[Connection, None] = {}
 
-    def came(self, connection: Connection) -> None:
-        """A new one."""
+    def add(self, connection: Connection) -> None:
+        """Add a new connection; if they are too many now, abort the oldest."""
         self._waiting[connection] = None
         if len(self._waiting) > self._limit:
             oldest = next(iter(self._waiting))
-            self.left(oldest)
-            oldest.cut()
+            self.remove(oldest)
+            oldest.abort()
 
-    def left(self, connection: Connection) -> None:
-        """It is no stranger any more, or it is gone."""
+    def remove(self, connection: Connection) -> None:
+        """Remove a connection that is authenticated or closed."""
         self._waiting.pop(connection, None)
 
 
 class Connection(web.RequestHandler):
     """aiohttp's connection, with limits on what a slow client can hold."""
 
-    def __init__(self, server: web.Server, strangers: Strangers | None) -> None:
+    def __init__(
+        self, server: web.Server, unauthenticated: UnauthenticatedConnections | None
+    ) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -60,55 +62,55 @@ class Connection(web.RequestHandler):
             keepalive_timeout=IDLE_SECONDS,
             lingering_time=2.0,
         )
-        self._strangers = strangers
-        self._limit: asyncio.TimerHandle | None = None
-        self._busy = False
+        self._unauthenticated = unauthenticated
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._handling = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Expect a head."""
+        """Start the time for a head."""
         super().connection_made(transport)
-        self._expect()
-        if self._strangers is not None:
-            self._strangers.came(self)
+        self._start_head_timer()
+        if self._unauthenticated is not None:
+            self._unauthenticated.add(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Expect nothing any more."""
-        self._relax()
-        if self._strangers is not None:
-            self._strangers.left(self)
+        """Stop the time for a head."""
+        self._stop_head_timer()
+        if self._unauthenticated is not None:
+            self._unauthenticated.remove(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes; the first ones after an answer begin another head."""
-        if not self._busy and self._limit is None:
-            self._expect()
+        """Take bytes; the first ones after a response begin another head."""
+        if not self._handling and self._head_timer is None:
+            self._start_head_timer()
         super().data_received(data)
 
-    def heard(self) -> None:
-        """A head has come whole: its request is being answered."""
-        self._busy = True
-        self._relax()
+    def request_started(self) -> None:
+        """Note that a head is complete, and its request is being handled."""
+        self._handling = True
+        self._stop_head_timer()
 
-    def admitted(self) -> None:
-        """Its request may be made: it is no stranger."""
-        if self._strangers is not None:
-            self._strangers.left(self)
+    def authenticated(self) -> None:
+        """Note that a request was authorized: the connection counts as unauthenticated no more."""
+        if self._unauthenticated is not None:
+            self._unauthenticated.remove(self)
 
-    def cut(self) -> None:
-        """End it at once."""
+    def abort(self) -> None:
+        """Close the connection at once; what is not sent yet is lost."""
         if self.transport is not None:
             self.transport.abort()
 
     async def finish_response(self, *arguments: Any) -> Any:
-        """Send what is left of an answer; a client that does not take it is cut off."""
+        """Send the rest of a response; a client that does not read it in time is aborted."""
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(RESPONSE_SECONDS):
                 return await super().finish_response(*arguments)
         except TimeoutError:
-            self.cut()
+            self.abort()
             raise ConnectionResetError("the client does not take its answer") from None
         finally:
-            self._busy = False
+            self._handling = False
 
     def handle_error(
         self,
@@ -117,7 +119,7 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - aiohttp's signature
     ) -> web.StreamResponse:
-        """Tell what is no request of HTTP, as all errors are told. Closes the connection."""
+        """Return the error response for what is no HTTP request, and close the connection."""
         error: LivChatError = BadRequest("cannot read the request: it is not HTTP, or too large")
         if isinstance(exc, ConnectionError):
             raise exc
@@ -126,22 +128,22 @@ class Connection(web.RequestHandler):
             error = LivChatError("something broke inside the daemon", hint="livchat daemon logs")
         if request.writer is not None and request.writer.output_size > 0:
             raise ConnectionError("the answer had begun already")
-        told = ErrorResponse.of(error).model_dump_json()
-        response = web.Response(status=error.status, text=told, content_type="application/json")
+        text = ErrorResponse.of(error).model_dump_json()
+        response = web.Response(status=error.status, text=text, content_type="application/json")
         response.force_close()
         return response
 
-    def _expect(self) -> None:
-        self._limit = asyncio.get_running_loop().call_later(HEAD_SECONDS, self.cut)
+    def _start_head_timer(self) -> None:
+        self._head_timer = asyncio.get_running_loop().call_later(HEAD_SECONDS, self.abort)
 
-    def _relax(self) -> None:
-        if self._limit is not None:
-            self._limit.cancel()
-            self._limit = None
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
 
 
-class Site(web.SockSite):
-    """A listening socket whose connections are ours."""
+class ListeningSocket(web.SockSite):
+    """A listening socket; its connections have limits for slow clients."""
 
     def __init__(
         self,
@@ -152,16 +154,17 @@ class Site(web.SockSite):
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__(runner, listener, backlog=backlog, ssl_context=ssl_context)
-        self._strangers = None if listener.family == socket.AF_UNIX else Strangers()
+        is_unix = listener.family == socket.AF_UNIX
+        self._unauthenticated = None if is_unix else UnauthenticatedConnections()
 
     async def start(self) -> None:
-        """Listen."""
+        """Start to accept connections."""
         await web.BaseSite.start(self)
         server = self._runner.server
         if server is None:
             raise RuntimeError("the runner has not been set up")
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(server, self._strangers),
+            lambda: Connection(server, self._unauthenticated),
             sock=self._sock,
             ssl=self._ssl_context,
             backlog=self._backlog,

@@ -1,4 +1,4 @@
-"""Where the daemon listens: one instance by its lock, the Unix socket, TCP, systemd's sockets."""
+"""The daemon's lock and listening sockets: the Unix socket, TCP, and those that systemd passes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from livchat import __version__
-from livchat.errors import Conflict, Invalid, LivChatError
+from livchat.errors import Conflict, InvalidRequest, LivChatError
 
 if TYPE_CHECKING:
     import ssl
 
 BACKLOG = 1024
-FIRST_PASSED = 3
+FIRST_PASSED_DESCRIPTOR = 3
 """The first file descriptor that systemd passes (sd_listen_fds(3))."""
 
 
 class AlreadyRunning(LivChatError):
-    """Another daemon of this installation is alive; `pid` is None where it has not told yet."""
+    """Another daemon of this installation is alive; `pid` is None until it has written its own."""
 
     code = "already_running"
 
@@ -36,7 +36,10 @@ class AlreadyRunning(LivChatError):
 
 
 class Lock:
-    """The lock of this installation, held for life; its file says who holds it."""
+    """The lock of an installation, held while the daemon lives; its file names the holder.
+
+    Raises `AlreadyRunning` if another daemon holds it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -45,46 +48,46 @@ class Lock:
         except OSError as error:
             os.close(self._file)
             raise AlreadyRunning(_holder(path)) from error
-        self.tell(None)
+        self.write_holder(None)
 
-    def tell(self, tcp: str | None) -> None:
-        """Write who we are, and where we listen besides the Unix socket."""
+    def write_holder(self, tcp: str | None) -> None:
+        """Write this process and its version into the file, and its TCP address if it has one."""
         text = json.dumps({"pid": os.getpid(), "version": __version__, "tcp": tcp})
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, text.encode(), 0)
 
     def release(self) -> None:
-        """Let go; nobody is named any more."""
+        """Release the lock, and empty its file."""
         os.ftruncate(self._file, 0)
         os.close(self._file)
 
 
 @dataclass(frozen=True)
 class UnixListener:
-    """Our Unix socket, and which file it was when we made it; `made` is None if it was passed."""
+    """The Unix socket, its path and its file's identity; one of systemd's has neither of these."""
 
     socket: socket.socket
     path: Path | None = None
-    made: tuple[int, int, int] | None = None
+    identity: tuple[int, int, int] | None = None
 
     def remove(self) -> None:
-        """Unlink the file, if it is still ours."""
-        if self.path is None or self.made is None:
+        """Delete the socket's file, unless another has taken its place."""
+        if self.path is None or self.identity is None:
             return
         try:
             found = self.path.stat()
-            if _identity(found) == self.made:
+            if _identity(found) == self.identity:
                 self.path.unlink()
         except FileNotFoundError:
             return
 
 
 def unix(path: Path) -> UnixListener:
-    """Listen at `path`, 0600 from the first moment. Only for who holds the lock.
+    """Listen at `path`, with mode 0600; for the holder of the lock only.
 
-    Between bind and listen nobody can connect, so the mode is set before anybody could.
+    The mode is set between bind and listen, when nobody can connect yet. Raises `LivChatError`.
     """
-    _clear(path)
+    _remove_dead_socket(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         listener.bind(str(path))
@@ -93,15 +96,19 @@ def unix(path: Path) -> UnixListener:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise LivChatError(f"cannot listen at {path}: {_why(error)}") from error
+        raise LivChatError(f"cannot listen at {path}: {_reason(error)}") from error
     return UnixListener(listener, path, _identity(made))
 
 
 def tcp(address: str, *, tls: bool) -> socket.socket:
-    """Listen at `HOST:PORT`; only loopback without TLS."""
-    host, port = split(address)
+    """Listen at `HOST:PORT`.
+
+    Raises `InvalidRequest` for an address other than loopback without TLS, and `Conflict` if the
+    address cannot be used.
+    """
+    host, port = split_address(address)
     if not tls and not _loopback(host):
-        raise Invalid.field(
+        raise InvalidRequest.field(
             "--tcp",
             f"{host} can be reached from elsewhere, so it needs TLS",
             hint=f"livchatd --tcp {address} --tls-cert FILE --tls-key FILE",
@@ -119,36 +126,36 @@ def tcp(address: str, *, tls: bool) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
-        raise Conflict(f"cannot listen at {address}: {_why(error)}") from error
+        raise Conflict(f"cannot listen at {address}: {_reason(error)}") from error
     return listener
 
 
-def check_passed(listener: socket.socket, *, tls: bool) -> None:
-    """`Invalid` if a TCP socket of systemd's can be reached from elsewhere without TLS."""
+def check_systemd_socket(listener: socket.socket, *, tls: bool) -> None:
+    """Raise `InvalidRequest` if a TCP socket of systemd's is not on loopback and has no TLS."""
     host = listener.getsockname()[0]
     if not tls and not _loopback(host):
-        raise Invalid.field(
+        raise InvalidRequest.field(
             "ListenStream",
             f"{host} can be reached from elsewhere, so it needs TLS",
             hint="livchatd --tls-cert FILE --tls-key FILE",
         )
 
 
-def told(listener: socket.socket) -> str:
-    """The address of a TCP socket, as HOST:PORT."""
+def address_text(listener: socket.socket) -> str:
+    """Return the address of a TCP socket as HOST:PORT."""
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def passed(environment: MutableMapping[str, str]) -> list[socket.socket]:
-    """The sockets that systemd passed to this process, taken out of the environment."""
-    meant = environment.pop("LISTEN_PID", "") == str(os.getpid())
+def systemd_sockets(environment: MutableMapping[str, str]) -> list[socket.socket]:
+    """Return the sockets that systemd passed to this process; removes them from `environment`."""
+    for_us = environment.pop("LISTEN_PID", "") == str(os.getpid())
     count = environment.pop("LISTEN_FDS", "")
     environment.pop("LISTEN_FDNAMES", None)
-    if not meant or not count.isdigit():
+    if not for_us or not count.isdigit():
         return []
     found = []
-    for number in range(FIRST_PASSED, FIRST_PASSED + int(count)):
+    for number in range(FIRST_PASSED_DESCRIPTOR, FIRST_PASSED_DESCRIPTOR + int(count)):
         os.set_inheritable(number, False)  # noqa: FBT003 - the standard library's signature
         listener = socket.socket(fileno=number)
         listener.setblocking(False)  # noqa: FBT003
@@ -157,7 +164,7 @@ def passed(environment: MutableMapping[str, str]) -> list[socket.socket]:
 
 
 def notify(state: str) -> None:
-    """Tell systemd (sd_notify(3)); nothing where it does not listen."""
+    """Send systemd a state of the service (sd_notify(3)), if it waits for one."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
@@ -171,7 +178,10 @@ def notify(state: str) -> None:
 
 
 def token(path: Path) -> str:
-    """The token for TCP, made at first use, 0600."""
+    """Return the token for TCP in this file, which is made at the first use, with mode 0600.
+
+    Raises `LivChatError` if the file holds no token.
+    """
     try:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
@@ -193,7 +203,7 @@ def token(path: Path) -> str:
 
 
 def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """TLS with this certificate, 1.2 or newer."""
+    """Return a context for TLS 1.2 or newer with this certificate; `InvalidRequest`."""
     import ssl  # noqa: PLC0415 - only for TCP with TLS
 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -201,12 +211,12 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     try:
         context.load_cert_chain(certificate, key)
     except OSError as error:
-        raise Invalid.field("--tls-cert", f"cannot be used: {_why(error)}") from error
+        raise InvalidRequest.field("--tls-cert", f"cannot be used: {_reason(error)}") from error
     return context
 
 
 def _identity(found: os.stat_result) -> tuple[int, int, int]:
-    """Which file it is; an inode alone may be used again."""
+    """Return what tells one file from another; an inode number alone may be used again."""
     return found.st_dev, found.st_ino, found.st_ctime_ns
 
 
@@ -218,8 +228,8 @@ def _holder(path: Path) -> int | None:
     return pid if isinstance(pid, int) else None
 
 
-def _clear(path: Path) -> None:
-    """Take away the socket of a daemon that is dead: we hold its lock."""
+def _remove_dead_socket(path: Path) -> None:
+    """Delete the socket of a dead daemon: this process holds the lock. Raises `LivChatError`."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
@@ -231,12 +241,12 @@ def _clear(path: Path) -> None:
     path.unlink()
 
 
-def split(address: str) -> tuple[str, int]:
-    """Host and port of `HOST:PORT`; `Invalid`."""
+def split_address(address: str) -> tuple[str, int]:
+    """Return host and port of `HOST:PORT`; `InvalidRequest`."""
     host, colon, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not colon or not host or not port.isdigit() or int(port) > 65535:
-        raise Invalid.field(
+        raise InvalidRequest.field(
             "--tcp", f"{address!r} is not HOST:PORT", hint="livchatd --tcp 127.0.0.1:8475"
         )
     return host, int(port)
@@ -251,5 +261,5 @@ def _loopback(host: str) -> bool:
         return False
 
 
-def _why(error: OSError) -> str:
+def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()

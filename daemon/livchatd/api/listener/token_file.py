@@ -1,4 +1,4 @@
-"""The token for TCP as its file has it now: replace or remove the file, and it is another one."""
+"""The token for TCP, read again when its file is replaced or removed."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from time import monotonic
 from livchat.errors import LivChatError
 from livchatd.api.listener import sockets
 
-LOOK = 1.0
-"""Seconds between looks at the file: a new token counts from then on, an old one no more."""
+RELOAD_SECONDS = 1.0
+"""Seconds between checks of the file: within them a replaced token is still valid."""
 
 _log = logging.getLogger("livchatd")
 
 
 class TokenFile:
-    """The token in a file, which is made at first use (0600)."""
+    """The token in a file, which is made at the first use, with mode 0600."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._token: str | None = sockets.token(path)
-        self._seen = _identity(path)
-        self._looked = monotonic()
+        self._file_identity = _identity(path)
+        self._reloaded = monotonic()
 
     def __call__(self) -> str | None:
-        """The token; None where the file cannot be used, so that nobody gets in."""
-        if monotonic() - self._looked >= LOOK:
-            self._looked = monotonic()
-            self._look()
+        """Return the token; None if the file cannot be used, so that nobody gets in."""
+        if monotonic() - self._reloaded >= RELOAD_SECONDS:
+            self._reloaded = monotonic()
+            self._reload()
         return self._token
 
-    def _look(self) -> None:
+    def _reload(self) -> None:
         seen = _identity(self._path)
-        if seen is not None and seen == self._seen:
+        if seen is not None and seen == self._file_identity:
             return
         try:
             self._token = sockets.token(self._path)
@@ -42,11 +42,11 @@ class TokenFile:
             _log.error("the token for TCP cannot be read: %s", error)
         else:
             _log.info("the token for TCP is another one now")
-        self._seen = _identity(self._path)
+        self._file_identity = _identity(self._path)
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:
-    """Which file it is, and when it was written."""
+    """Return what changes when a file is replaced or written."""
     try:
         found = path.stat()
     except OSError:

@@ -1,1 +1,1 @@
-"""What stands before every route: who may call, what is written down, what is sent twice."""
+"""Before every route: authorization, the audit log, idempotency keys."""

@@ -1,4 +1,4 @@
-"""Failed attempts to get in, by peer: who guesses tokens is not listened to for a while."""
+"""Failed logins by peer: whoever guesses tokens is refused for a while."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ from time import monotonic
 
 from livchat.errors import RateLimited
 
-LIMIT = 10
-"""Wrong tokens from one peer within the window."""
-WINDOW = 60.0
-PEERS = 1024
-"""Peers that are remembered; one more and the one that failed longest ago is forgotten."""
+MAX_FAILURES = 10
+"""Wrong tokens that one peer may send within the window."""
+WINDOW_SECONDS = 60.0
+MAX_PEERS = 1024
+"""Peers that are remembered; beyond it the one whose last failure is the oldest is forgotten."""
 
 
-class Attempts:
-    """Counts them. A peer that has failed too often waits until its first failure is forgotten."""
+class FailedLogins:
+    """Counts wrong tokens. A peer with too many waits until its first one leaves the window."""
 
     def __init__(self) -> None:
         self._failures: dict[str, list[float]] = {}
 
     def check(self, peer: str) -> None:
-        """`RateLimited` if this peer has failed too often."""
+        """Raise `RateLimited` if this peer has sent too many wrong tokens."""
         failures = self._recent(peer)
-        if len(failures) >= LIMIT:
-            wait = max(1, round(failures[0] + WINDOW - monotonic()))
+        if len(failures) >= MAX_FAILURES:
+            wait = max(1, round(failures[0] + WINDOW_SECONDS - monotonic()))
             raise RateLimited(
                 f"too many wrong tokens from {peer}: wait {wait} s",
                 hint="export LIVCHAT_TOKEN_FILE=PATH",
                 details={"retry_after": wait},
             )
 
-    def failed(self, peer: str) -> bool:
-        """Remember a failure; whether it is the one that is too many."""
+    def add(self, peer: str) -> bool:
+        """Count a wrong token; return whether it is the one that reaches the limit."""
         failures = self._recent(peer)
         self._failures.pop(peer, None)
         self._failures[peer] = [*failures, monotonic()]
-        if len(self._failures) > PEERS:
+        if len(self._failures) > MAX_PEERS:
             del self._failures[next(iter(self._failures))]
-        return len(failures) + 1 == LIMIT
+        return len(failures) + 1 == MAX_FAILURES
 
     def _recent(self, peer: str) -> list[float]:
-        since = monotonic() - WINDOW
+        since = monotonic() - WINDOW_SECONDS
         return [at for at in self._failures.get(peer, ()) if at > since]

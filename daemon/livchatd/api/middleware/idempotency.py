@@ -1,4 +1,4 @@
-"""Requests that are sent twice: the first answer is given again, and nothing is done twice."""
+"""Idempotency-Key: a request that is sent again gets its first response, and is not run again."""
 
 from __future__ import annotations
 
@@ -7,140 +7,81 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
-from typing import Any
 
 from aiohttp import web
 
-from livchat.errors import Invalid, LivChatError
-from livchatd.api.http.messages import ORCHESTRATOR, Handler, body, reply
-from livchatd.api.middleware.auth import caller
-from livchatd.jobs.idempotency import Claim
-from livchatd.operations.caller import Ask, Started
-
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
-
-
-def accepted(started: Started) -> web.Response:
-    """202: the job is on disk. A repeated request gets its first answer."""
-    if started.replay is not None:
-        return _replayed(started.replay)
-    return _located(reply(_accepted_text(started), 202), started.job_id)
+from livchat.errors import InvalidRequest
+from livchatd.api.http.messages import Handler, accepted, json_body, reply
+from livchatd.api.middleware.auth import CALLER, caller_name
+from livchatd.jobs.idempotency import (
+    AcceptedJob,
+    Caller,
+    IdempotencyKey,
+    StoredResponse,
+    StoredResponses,
+)
 
 
-async def asked(request: web.Request) -> Ask:
-    """Who asks, and how the answer is kept for the same request sent again."""
-    key = _key(request)
-    if key is None:
-        return Ask(caller(request))
-    digest, claims = await _digest(request), request.app[ORCHESTRATOR].engine.claims
+class Idempotency:
+    """Runs a request with a key once, and gives its first response to the same request again."""
 
-    async def repeated() -> bool:
-        return await claims.find(key, digest) is not None
+    def __init__(self, responses: StoredResponses) -> None:
+        self._responses = responses
+        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
 
-    return Ask(
-        caller(request),
-        lambda started: Claim(key, digest, 202, _accepted_text(started)),
-        repeated,
-    )
+    def wrap(self, handler: Handler, *, starts_job: bool) -> Handler:
+        """Return the handler, run at most once for each key.
 
+        A handler that starts a job passes the caller with the key to the engine, which stores the
+        response in the job's own transaction; the response of any other is stored after it.
+        """
 
-class Once:
-    """Gives a mutating request that is sent again its first answer, and does nothing twice."""
-
-    def __init__(self) -> None:
-        self._busy: dict[str, tuple[asyncio.Lock, int]] = {}
-
-    def guarding(self, handler: Handler, *, starts_job: bool) -> Handler:
-        """The handler, run at most once for each Idempotency-Key."""
-        answer = self._by_engine if starts_job else self._here
-
-        async def once(request: web.Request) -> web.StreamResponse:
-            key = _key(request)
+        async def run_once(request: web.Request) -> web.StreamResponse:
+            key = await _key(request)
             if key is None:
                 return await handler(request)
-            async with self._alone(key):
-                return await answer(request, handler, key)
+            async with self._lock(key.key):
+                first = await self._responses.find(key)
+                if first is not None:
+                    return _replayed(first)
+                request[CALLER] = Caller(caller_name(request), key)
+                response = await handler(request)
+                if not starts_job and isinstance(response, web.Response):
+                    stored = StoredResponse(response.status, response.text or "")
+                    await self._responses.store(key, stored)
+                return response
 
-        return once
-
-    async def _by_engine(
-        self, request: web.Request, handler: Handler, key: str
-    ) -> web.StreamResponse:
-        """The engine keeps and finds the answer in the job's own transaction: one commit.
-
-        A repeated request can be refused before it gets there, since its first one has changed
-        what is there: then the first answer is looked for.
-        """
-        try:
-            return await handler(request)
-        except LivChatError:
-            claims = request.app[ORCHESTRATOR].engine.claims
-            first = await claims.find(key, await _digest(request))
-            if first is None:
-                raise
-            return _replayed(first)
-
-    async def _here(self, request: web.Request, handler: Handler, key: str) -> web.StreamResponse:
-        claims = request.app[ORCHESTRATOR].engine.claims
-        digest = await _digest(request)
-        first = await claims.find(key, digest)
-        if first is not None:
-            return _replayed(first)
-        response = await handler(request)
-        if isinstance(response, web.Response):
-            await claims.keep(Claim(key, digest, response.status, response.text or ""))
-        return response
+        return run_once
 
     @asynccontextmanager
-    async def _alone(self, key: str) -> AsyncIterator[None]:
-        """Nobody else has this key meanwhile."""
-        lock, waiting = self._busy.get(key, (asyncio.Lock(), 0))
-        self._busy[key] = (lock, waiting + 1)
+    async def _lock(self, key: str) -> AsyncIterator[None]:
+        """Let one request at a time have a key: the second finds what the first has stored."""
+        lock, waiting = self._locks.get(key, (asyncio.Lock(), 0))
+        self._locks[key] = (lock, waiting + 1)
         try:
             async with lock:
                 yield
         finally:
-            lock, waiting = self._busy.pop(key)
+            lock, waiting = self._locks.pop(key)
             if waiting > 1:
-                self._busy[key] = (lock, waiting - 1)
+                self._locks[key] = (lock, waiting - 1)
 
 
-def _key(request: web.Request) -> str | None:
+async def _key(request: web.Request) -> IdempotencyKey | None:
+    """Return the key with the digest of method, path, query and body, however it is spaced."""
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return None
     if not (8 <= len(key) <= 128 and key.isascii() and key.isprintable()):
-        raise Invalid.field("Idempotency-Key", "must have 8 to 128 printable characters")
-    return key
+        raise InvalidRequest.field("Idempotency-Key", "must have 8 to 128 printable characters")
+    body = json.dumps(await json_body(request), sort_keys=True, separators=(",", ":"))
+    digest = sha256(f"{request.method} {request.path_qs}\n{body}".encode()).hexdigest()
+    return IdempotencyKey(key, digest)
 
 
-async def _digest(request: web.Request) -> str:
-    """What makes a request the same one: method, path, query and body, however it is spaced."""
-    said = json.dumps(await body(request), sort_keys=True, separators=(",", ":"))
-    return sha256(f"{request.method} {request.path_qs}\n{said}".encode()).hexdigest()
-
-
-def _accepted_text(started: Started) -> str:
-    answer: dict[str, Any] = {
-        "job_id": started.job_id,
-        "status": started.status,
-        "message": f"{started.summary}: accepted",
-        "check_status": f"GET /api/jobs/{started.job_id}",
-        "server_name": started.server,
-    }
-    if started.retry_of is not None:
-        answer["retry_of"] = started.retry_of
-    return _ENCODER.encode(answer)
-
-
-def _replayed(first: Claim) -> web.Response:
-    response = reply(first.body, first.status)
+def _replayed(first: StoredResponse) -> web.Response:
     if first.status == 202:
-        _located(response, json.loads(first.body)["job_id"])
+        return accepted(AcceptedJob(json.loads(first.body)["job_id"], first.body, replayed=True))
+    response = reply(first.body, first.status)
     response.headers["Idempotency-Replayed"] = "true"
-    return response
-
-
-def _located(response: web.Response, job_id: str) -> web.Response:
-    response.headers["Location"] = f"/api/jobs/{job_id}"
     return response

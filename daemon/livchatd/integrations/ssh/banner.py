@@ -8,7 +8,7 @@ WITHIN = 5.0
 """Seconds until its first words."""
 
 
-async def answers(host: str, port: int) -> bool:
+async def speaks_ssh(host: str, port: int) -> bool:
     """Whether something that speaks SSH greets whoever connects there."""
     try:
         async with asyncio.timeout(WITHIN):

@@ -10,40 +10,42 @@ import os
 import shlex
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from livchat.errors import CommandFailed, ProviderUnavailable, TimedOut
 from livchat.paths import SOCKET_LIMIT
-from livchatd.integrations.ssh.interfaces import Endpoint, Output, do_nothing
+from livchatd.integrations.ssh.interfaces import (
+    Endpoint,
+    Output,
+    OutputBuffer,
+    RawOutput,
+    do_nothing,
+)
 from livchatd.integrations.ssh.systemd_unit import Unit
-from livchatd.integrations.ssh.throttle import Turns
 
 if TYPE_CHECKING:
-    from livchatd.integrations.ssh.connection import Answer, Link
-    from livchatd.integrations.ssh.output_buffer import Taken
+    from livchatd.integrations.ssh.connection import Connection
 
 T = TypeVar("T")
 
-
-USUAL = 30.0
-"""Seconds for one call for which the time-outs of commands are written."""
-DIALS_AT_ONCE = 16
+REFERENCE_TIMEOUT_SECONDS = 30.0
+"""The time-outs of commands are written for daemons that give this much to one remote call."""
+PARALLEL_CONNECTS = 16
 """Connections being made at once: a key exchange costs CPU, and the time-out counts."""
-COMMANDS_AT_ONCE, SHORT = 16, 0.06
-"""Commands at once over all servers that began less than so many seconds ago: their answers are the
-loop's work."""
+PARALLEL_COMMANDS, SHORT_COMMAND_SECONDS = 16, 0.06
+"""Commands over all servers that are younger than so many seconds, at once."""
 
 
 class SshShells:
-    """Shells over asyncssh. `poll` is the first pause between looks at a unit, in seconds.
+    """Shells over asyncssh.
 
-    `timeout` is what a remote system has for one call: connecting has half of it, and the time-outs
-    of commands, which are written for 30 s, follow it.
-
-    `lookup` tells where a server is spoken to; it is asked at each connecting, so that a pinned key
-    or a changed address is taken up.
+    `lookup` returns the endpoint of a server; it is asked at each connecting, so that a pinned key
+    or a changed address is used at once. `poll` is the first pause between looks at a unit.
+    `timeout` is what a remote system has for one call: connecting gets half of it, and the
+    time-outs of commands, which are written for 30 s, are scaled by it. All in seconds.
     """
 
     def __init__(
@@ -56,32 +58,39 @@ class SshShells:
         self._lookup = lookup
         self._poll = poll
         self._timeout = timeout
-        self._gate = asyncio.Semaphore(DIALS_AT_ONCE)
-        self._turns = Turns(COMMANDS_AT_ONCE, SHORT)
-        self._links: dict[str, Link] = {}
-        self._folder: Path | None = None
-        self._numbers = itertools.count(1)
+        self._connect_slots = asyncio.Semaphore(PARALLEL_CONNECTS)
+        self._throttle = CommandThrottle(PARALLEL_COMMANDS, SHORT_COMMAND_SECONDS)
+        self._connections: dict[str, Connection] = {}
+        self._socket_folder: Path | None = None
+        self._socket_numbers = itertools.count(1)
         self._closed = False
         self.detached = False
 
     async def on(self, server: str) -> SshShell:
-        """The shell of a server, connected."""
-        if server not in self._links:
-            made = await asyncio.to_thread(_link)
+        """Return the shell of a server, connected; see `Shells.on` for what it raises."""
+        if server not in self._connections:
+            connection_class = await asyncio.to_thread(_import_connection)
             if self._closed:
                 raise ProviderUnavailable("the daemon is stopping")
-            if server not in self._links:
-                parts = (self._lookup, self._gate, self._turns, self._socket, self._timeout / 2)
-                self._links[server] = made(server, *parts)
-        link = self._links[server]
-        await link.connection()
-        return SshShell(self, server, link, self._poll, self._timeout / USUAL)
+            if server not in self._connections:
+                self._connections[server] = connection_class(
+                    server,
+                    self._lookup,
+                    self._connect_slots,
+                    self._throttle.slot,
+                    self._new_socket_path,
+                    self._timeout / 2,
+                )
+        connection = self._connections[server]
+        await connection.connect()
+        scale = self._timeout / REFERENCE_TIMEOUT_SECONDS
+        return SshShell(self, server, connection, self._poll, scale)
 
     async def drop(self, server: str) -> None:
         """Close and forget a server's connection."""
-        link = self._links.pop(server, None)
-        if link is not None:
-            await link.close()
+        connection = self._connections.pop(server, None)
+        if connection is not None:
+            await connection.close()
 
     def detach(self) -> None:
         """From now on a cancelled call leaves its unit running: the daemon stops, not the work.
@@ -91,90 +100,99 @@ class SshShells:
         self.detached = True
 
     async def close(self) -> None:
-        """Close all; units that run on servers go on."""
+        """Close all connections; units that run on servers go on."""
         self.detach()
         self._closed = True
-        links, self._links = list(self._links.values()), {}
-        await asyncio.gather(*(link.close() for link in links))
-        folder, self._folder = self._folder, None
+        connections, self._connections = list(self._connections.values()), {}
+        await asyncio.gather(*(connection.close() for connection in connections))
+        folder, self._socket_folder = self._socket_folder, None
         if folder is not None:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    def _socket(self) -> Path:
-        """A new path for a socket, in a folder of our own and short enough for the kernel."""
-        if self._folder is None:
+    def _new_socket_path(self) -> Path:
+        """Return a new path for a socket, in a folder of our own, short enough for the kernel."""
+        if self._socket_folder is None:
             folder = Path(tempfile.mkdtemp(prefix="livchat-"))
             if len(os.fsencode(folder)) + len("/1000000.sock") > SOCKET_LIMIT:
                 folder.rmdir()
                 folder = Path(tempfile.mkdtemp(prefix="livchat-", dir="/tmp"))
-            self._folder = folder
-        return self._folder / f"{next(self._numbers)}.sock"
+            self._socket_folder = folder
+        return self._socket_folder / f"{next(self._socket_numbers)}.sock"
 
 
 class SshShell:
-    """The shell of one server; made by `SshShells.on`."""
+    """The shell of one server; made by `SshShells.on`. `scale` multiplies its time-outs."""
 
     def __init__(
-        self, shells: SshShells, server: str, link: Link, poll: float, slack: float = 1.0
+        self,
+        shells: SshShells,
+        server: str,
+        connection: Connection,
+        poll: float,
+        scale: float = 1.0,
     ) -> None:
         self._shells = shells
         self._server = server
-        self._link = link
+        self._connection = connection
         self._poll = poll
-        self._slack = slack
+        self._scale = scale
 
     async def run(
         self, *argv: str, stdin: str | bytes | None = None, timeout: float = 60, check: bool = True
     ) -> Output:
-        """Run a short command; the time-out covers connecting too."""
+        """Run a short command; the time-out covers connecting too. See `Shell.run`."""
         data = stdin.encode() if isinstance(stdin, str) else stdin or b""
-        answer = await self.execute(*argv, stdin=data, timeout=timeout)
+        raw = await self.execute(*argv, stdin=data, timeout=timeout)
         output = Output(
-            answer.stdout.decode("utf-8", "replace"),
-            answer.stderr.decode("utf-8", "replace"),
-            answer.exit_code,
+            raw.stdout.decode("utf-8", "replace"),
+            raw.stderr.decode("utf-8", "replace"),
+            raw.exit_code,
         )
         if check and output.exit_code != 0:
             raise _failure(self._server, argv, output)
         return output
 
-    async def execute(self, *argv: str, stdin: bytes = b"", timeout: float = 60) -> Answer:
-        """Run a short command; its answer in bytes, whatever its exit status."""
-        deadline = asyncio.get_running_loop().time() + timeout * self._slack
+    async def execute(self, *argv: str, stdin: bytes = b"", timeout: float = 60) -> RawOutput:
+        """Run a short command and return what it printed in bytes, whatever its exit status."""
+        deadline = asyncio.get_running_loop().time() + timeout * self._scale
         try:
             # Cancelled while it connects, nothing has been sent: no end is to be waited for.
             async with asyncio.timeout_at(deadline):
-                await self._link.connection()
-            return await _to_its_end(_bounded(self._link.run(shlex.join(argv), stdin), deadline))
+                await self._connection.connect()
+            running = self._connection.run(shlex.join(argv), stdin)
+            return await _shield_and_wait(_until(deadline, running))
         except TimeoutError:
             raise TimedOut(
-                f"{_program(argv)} on {self._server} took longer than {timeout * self._slack:g} s"
+                f"{_program(argv)} on {self._server} took longer than {timeout * self._scale:g} s"
             ) from None
 
-    async def feed(self, *argv: str, stdin: bytes, taken: Taken) -> int:
-        """Run a command beside the others; what it prints goes to `taken`. Its exit status."""
-        return (await self._link.run(shlex.join(argv), stdin, taken)).exit_code
+    async def feed(self, *argv: str, stdin: bytes, output: OutputBuffer) -> int:
+        """Run a command beside the others and return its exit status.
+
+        What it prints goes to `output` as it comes. A cancelled call leaves it running.
+        """
+        return (await self._connection.run(shlex.join(argv), stdin, output)).exit_code
 
     async def succeeds(self, *argv: str, timeout: float = 60) -> bool:
-        """Whether a short command ends with 0."""
+        """Return whether a short command ends with 0."""
         return (await self.execute(*argv, timeout=timeout)).exit_code == 0
 
     async def read(self, path: str) -> str | None:
-        """A text file, or None where there is none."""
+        """Return the content of a text file, or None where there is none."""
         output = await self.run("cat", path, check=False)
         if output.exit_code == 0:
             return output.stdout
         if "No such file" in output.stderr:
             return None
         if not output.stderr.strip():
-            # cat never fails in silence: what it said was lost, with the connection.
+            # cat never fails in silence: its error was lost, with the connection.
             raise ProviderUnavailable(
                 f"the connection to {self._server} was lost while {path} was read"
             )
         raise _failure(self._server, ("cat", path), output)
 
     async def write(self, path: str, content: str, mode: str = "0644") -> None:
-        """Write a file, with its folders."""
+        """Write a file and the folders above it."""
         await self.run("install", "-D", "-m", mode, "/dev/stdin", path, stdin=content)
 
     async def unit(
@@ -186,43 +204,74 @@ class SshShell:
         environment: Mapping[str, str] | None = None,
         on_start: Callable[[], Awaitable[None]] = do_nothing,
     ) -> None:
-        """Run a long command as a transient unit, or attach to it."""
+        """Run a long command as a transient unit, or attach to it; see `Shell.unit`."""
         unit = Unit(self, name, on_line, on_start, self._poll)
         try:
             await unit.run(argv, environment or {}, timeout)
         except asyncio.CancelledError:
             if not self._shells.detached:
-                await _to_its_end(unit.stop())
+                await _shield_and_wait(unit.stop())
             raise
 
     async def halt(self, name: str) -> None:
         """Stop a unit that an earlier call left, and see that it is gone."""
-        await _to_its_end(Unit(self, name, _unheard, do_nothing, self._poll).stop())
+        await _shield_and_wait(Unit(self, name, _ignore_line, do_nothing, self._poll).stop())
 
     async def tunnel(self, host: str, port: int) -> Path:
-        """A Unix socket whose connections come out at host:port on the server."""
-        return await self._link.tunnel(host, port)
+        """Return a Unix socket that connects to host:port from the server."""
+        return await self._connection.tunnel(host, port)
 
 
-def _unheard(line: str) -> None:
-    """Nobody listens."""
+class CommandThrottle:
+    """At most `parallel` commands are within their first `short_seconds`.
+
+    Encryption, and what follows a result, are work of the event loop: with the results of two
+    hundred servers in one of its rounds nothing else is served for a quarter of a second. A command
+    that takes longer makes no work here meanwhile, so it holds nobody up.
+    """
+
+    def __init__(self, parallel: int, short_seconds: float) -> None:
+        self._free = asyncio.Semaphore(parallel)
+        self._short_seconds = short_seconds
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncIterator[None]:
+        """Wait for a slot, in order of asking; it is free again at the end, or once time is up."""
+        await self._free.acquire()
+        held = True
+
+        def release() -> None:
+            nonlocal held
+            if held:
+                held = False
+                self._free.release()
+
+        timer = asyncio.get_running_loop().call_later(self._short_seconds, release)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            release()
+
+
+def _ignore_line(line: str) -> None:
     del line
 
 
-def _link() -> type[Link]:
-    """The class, from a module whose import takes half a second."""
-    from livchatd.integrations.ssh.connection import Link  # noqa: PLC0415
+def _import_connection() -> type[Connection]:
+    """Return the class from a module whose import takes half a second."""
+    from livchatd.integrations.ssh.connection import Connection  # noqa: PLC0415
 
-    return Link
+    return Connection
 
 
-async def _bounded(work: Coroutine[Any, Any, T], deadline: float) -> T:
+async def _until(deadline: float, work: Coroutine[Any, Any, T]) -> T:
     async with asyncio.timeout_at(deadline):
         return await work
 
 
-async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """Await something that must not be left half done: a cancelled call waits for its end first."""
+async def _shield_and_wait(work: Coroutine[Any, Any, T]) -> T:
+    """Await what must not be left half done: a cancelled call waits for its end, then raises."""
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
@@ -238,7 +287,7 @@ async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _program(argv: tuple[str, ...]) -> str:
-    """What a command is called in a message: its first words, never its data."""
+    """Return what a command is called in a message: its first words, never its data."""
     words = itertools.takewhile(lambda word: not word.startswith(("-", "/")), argv[:3])
     return " ".join(words)[:80] or argv[0][:80]
 

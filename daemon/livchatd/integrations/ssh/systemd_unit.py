@@ -9,42 +9,43 @@ import contextlib
 import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from livchat.errors import CommandFailed, ProviderUnavailable, TimedOut
+from livchat.sanitize import clean_text
+from livchatd.integrations.ssh.interfaces import Output, RawOutput
 
-if TYPE_CHECKING:
-    from livchatd.integrations.ssh.connection import Answer
-    from livchatd.integrations.ssh.interfaces import Output
-
-_STATES = ("LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus")
+_PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus")
 _NEWLINE = re.compile(rb"\r\n|\r|\n")
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-_LONGEST_LINE = 64 * 1024
-_LAST_LINES = 20
-_STOP_WITHIN = 60.0
-_RECONNECT = 2.0
+_MAX_LINE_BYTES = 64 * 1024
+_KEPT_LINES = 20
+"""Last lines that are kept for the error of a unit that fails."""
+_STOP_SECONDS = 60.0
+_RECONNECT_SECONDS = 2.0
 
 
-class Runner(Protocol):
+class ShellCommands(Protocol):
     """What a unit needs of a shell."""
 
     async def run(
         self, *argv: str, stdin: str | bytes | None = None, timeout: float = 60, check: bool = True
     ) -> Output:
-        """See `Shell.run`."""
+        """Run a short command; see `Shell.run`."""
 
-    async def execute(self, *argv: str, stdin: bytes = b"", timeout: float = 60) -> Answer:
-        """The same without a check, in bytes."""
+    async def execute(self, *argv: str, stdin: bytes = b"", timeout: float = 60) -> RawOutput:
+        """Run a short command and return what it printed in bytes, whatever its exit status."""
 
 
 class Unit:
-    """One transient unit on one server."""
+    """One transient unit on one server.
+
+    Each line that it prints is given to `on_line`; `on_start` is called before it is started, not
+    where it is attached to. `poll` is the first pause between looks at it, in seconds.
+    """
 
     def __init__(
         self,
-        shell: Runner,
+        shell: ShellCommands,
         name: str,
         on_line: Callable[[str], None],
         on_start: Callable[[], Awaitable[None]],
@@ -54,21 +55,22 @@ class Unit:
         self._shell = shell
         self._name = name
         self._log = f"/var/log/livchat/{name}.log"
-        self._lines = Lines(on_line)
+        self._lines = LineSplitter(on_line)
         self._poll = max(poll, 0.002)
         self._started = False
 
     async def run(
         self, argv: tuple[str, ...], environment: Mapping[str, str], timeout: float
     ) -> None:
-        """Start it, or attach to it; return when it ended with 0 and is cleared away.
+        """Start the unit, or attach to it; return when it ended with 0 and is cleared away.
 
         A lost connection is made again until `timeout` seconds have passed; then the unit is
-        stopped and `TimedOut` raised. `CommandFailed` carries the last lines.
+        stopped and `TimedOut` raised. Raises `CommandFailed`, with the last lines in its details,
+        if it ends with anything but 0 or has vanished.
         """
         try:
             async with asyncio.timeout(timeout):
-                state = await self._persist(argv, environment)
+                state = await self._reconnecting(argv, environment)
         except TimeoutError:
             await self.stop()
             raise TimedOut(
@@ -86,9 +88,12 @@ class Unit:
             raise self._failure(state)
 
     async def stop(self) -> None:
-        """Stop it with all its children and see that it is gone; else `ProviderUnavailable`."""
+        """Stop the unit with all its children and see that it is gone.
+
+        Raises `ProviderUnavailable` if it was not seen gone within a minute.
+        """
         try:
-            async with asyncio.timeout(_STOP_WITHIN):
+            async with asyncio.timeout(_STOP_SECONDS):
                 while True:
                     if await self._stopped():
                         return
@@ -98,19 +103,19 @@ class Unit:
                 f"{self._name} was told to stop, but the server does not say that it has"
             ) from None
 
-    async def _persist(
+    async def _reconnecting(
         self, argv: tuple[str, ...], environment: Mapping[str, str]
     ) -> dict[str, str]:
         while True:
             try:
                 return await self._follow(argv, environment)
             except (ProviderUnavailable, TimedOut):
-                await asyncio.sleep(min(_RECONNECT, self._poll * 10))
+                await asyncio.sleep(min(_RECONNECT_SECONDS, self._poll * 10))
 
     async def _follow(
         self, argv: tuple[str, ...], environment: Mapping[str, str]
     ) -> dict[str, str]:
-        """Start or attach, and watch until it ends."""
+        """Start the unit or attach to it; return its properties once it has ended."""
         state = await self._state()
         if state["LoadState"] == "not-found":
             if self._started:
@@ -120,7 +125,7 @@ class Unit:
             state = await self._state()
         self._started = True
         pause = self._poll
-        while _runs(state):
+        while _is_running(state):
             await self._read()
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, self._poll * 5)
@@ -150,10 +155,10 @@ class Unit:
             )
 
     async def _state(self) -> dict[str, str]:
-        asked = [word for state in _STATES for word in ("-p", state)]
-        shown = await self._shell.run("systemctl", "show", self._name, *asked)
+        options = [word for name in _PROPERTIES for word in ("-p", name)]
+        shown = await self._shell.run("systemctl", "show", self._name, *options)
         state = dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
-        return {key: state.get(key, "") for key in _STATES}
+        return {key: state.get(key, "") for key in _PROPERTIES}
 
     async def _read(self) -> None:
         tail = await self._shell.execute("tail", "-c", f"+{self._lines.offset + 1}", self._log)
@@ -163,7 +168,7 @@ class Unit:
     async def _clear(self, state: dict[str, str]) -> None:
         """Forget the unit, so that its name is free: left there, it is the next try's outcome."""
         verb = "stop" if state["ActiveState"] == "active" else "reset-failed"
-        for pause in (min(_RECONNECT, self._poll * 10), 0.0):
+        for pause in (min(_RECONNECT_SECONDS, self._poll * 10), 0.0):
             with contextlib.suppress(ProviderUnavailable, TimedOut):
                 cleared = await self._shell.run("systemctl", verb, self._name, check=False)
                 if cleared.exit_code == 0:
@@ -177,9 +182,9 @@ class Unit:
             await self._shell.run("systemctl", "reset-failed", self._name, check=False)
             state = await self._state()
         except (ProviderUnavailable, TimedOut):
-            await asyncio.sleep(min(_RECONNECT, self._poll * 10))
+            await asyncio.sleep(min(_RECONNECT_SECONDS, self._poll * 10))
             return False
-        return not _runs(state) and state["ActiveState"] != "active"
+        return not _is_running(state) and state["ActiveState"] != "active"
 
     def _failure(self, state: dict[str, str]) -> CommandFailed:
         lines = self._lines.last
@@ -190,43 +195,46 @@ class Unit:
         )
 
 
-class Lines:
-    """Cuts a growing file into lines, at CR as well as LF, without colours and controls."""
+class LineSplitter:
+    """Cuts a growing file into lines, at CR as well as LF, and gives them cleaned to `on_line`.
+
+    `offset` is the number of bytes read so far.
+    """
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
         self.offset = 0
         self._on_line = on_line
         self._rest = b""
-        self._last: deque[str] = deque(maxlen=_LAST_LINES)
+        self._last: deque[str] = deque(maxlen=_KEPT_LINES)
 
     @property
     def last(self) -> list[str]:
-        """The last lines."""
+        """The last lines, at most 20, the oldest first."""
         return list(self._last)
 
     def feed(self, data: bytes) -> None:
-        """Take what was added to the file."""
+        """Take the bytes that were added to the file."""
         self.offset += len(data)
         *whole, self._rest = _NEWLINE.split(self._rest + data)
         for line in whole:
             self._emit(line)
-        if len(self._rest) > _LONGEST_LINE:
+        if len(self._rest) > _MAX_LINE_BYTES:
             self.end()
 
     def end(self) -> None:
-        """The last line may have no end."""
+        """Emit what is left: the last line may have no end."""
         rest, self._rest = self._rest, b""
         self._emit(rest)
 
     def _emit(self, line: bytes) -> None:
-        text = _CONTROLS.sub("", _ESCAPES.sub("", line.decode("utf-8", "replace"))).rstrip()
+        text = clean_text(line.decode("utf-8", "replace")).rstrip()
         if text:
             self._last.append(text)
             self._on_line(text)
 
 
-def _runs(state: dict[str, str]) -> bool:
-    """Whether there is more to come; a unit that ended well stays active but exited."""
+def _is_running(state: dict[str, str]) -> bool:
+    """Return whether there is more to come; a unit that ended well stays active but exited."""
     active = state["ActiveState"]
     return active in {"activating", "deactivating", "reloading"} or (
         active == "active" and state["SubState"] != "exited"

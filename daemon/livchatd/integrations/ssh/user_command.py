@@ -1,4 +1,4 @@
-"""A person's command on a server: fed by stdin, read as it prints, and gone when its time is up."""
+"""A person's command on a server: given by standard input, and stopped when its time is up."""
 
 # ruff: noqa: ASYNC109 - a time-out here covers connecting, and ends with the command seen gone
 
@@ -9,21 +9,18 @@ import math
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from livchat.errors import LivChatError, ProviderUnavailable
-from livchatd.integrations.ssh.output_buffer import Taken
+from livchatd.integrations.ssh.interfaces import Output, OutputBuffer
 
-if TYPE_CHECKING:
-    from livchatd.integrations.ssh.interfaces import Output
-
-STOP_WITHIN = 10.0
+STOP_SECONDS = 10.0
 """Seconds in which a command whose time is up must be seen gone; it is killed after two."""
-SPARE = 15
+SPARE_SECONDS = 15
 """Seconds after which the server ends a command by itself, should nobody do it in time."""
 PROGRAM = ("/bin/bash", "-c", 'eval -- "$(cat)"')
 """Reads all of its input, then runs it as a script whose own input is empty."""
-_STATES = ("LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus")
+_PROPERTIES = ("LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus")
 
 
 class CommandShell(Protocol):
@@ -32,63 +29,64 @@ class CommandShell(Protocol):
     async def run(
         self, *argv: str, stdin: str | bytes | None = None, timeout: float = 60, check: bool = True
     ) -> Output:
-        """See `Shell.run`."""
+        """Run a short command; see `Shell.run`."""
 
-    async def feed(self, *argv: str, stdin: bytes, taken: Taken) -> int:
-        """Run a command; what it prints goes to `taken` as it comes. Its exit status."""
+    async def feed(self, *argv: str, stdin: bytes, output: OutputBuffer) -> int:
+        """Run a command and return its exit status; what it prints goes to `output` as it comes."""
 
 
 class CommandShells(Protocol):
-    """Where the shell comes from; connects."""
+    """Shells by server name."""
 
     async def on(self, server: str) -> CommandShell:
-        """The shell of a server."""
+        """Return the shell of a server, connected; see `Shells.on` for what it raises."""
 
 
 @dataclass(frozen=True)
-class Ran:
+class CommandOutcome:
     """What became of a command. `exit_code` is None where its time was up.
 
-    `gone` says that nothing of it runs on the server any more; else the server ends it by itself.
+    `confirmed_stopped` says that nothing of it runs on the server any more; else the server ends it
+    by itself. `seconds` is how long it took, connecting included.
     """
 
     exit_code: int | None
-    gone: bool
+    confirmed_stopped: bool
     seconds: float
 
 
-class Command:
+class UserCommand:
     """One command on one server, in a transient unit of its own: its children are in it too."""
 
-    def __init__(self, shells: CommandShells, server: str, text: str, taken: Taken) -> None:
+    def __init__(self, shells: CommandShells, server: str, text: str, output: OutputBuffer) -> None:
         self._shells = shells
         self._server = server
         self._text = text
-        self._taken = taken
+        self._output = output
         self._unit = f"livchat-exec-{secrets.token_hex(6)}"
 
-    async def run(self, timeout: float) -> Ran:
-        """Run it within `timeout` seconds, of which connecting is a part.
+    async def run(self, timeout: float) -> CommandOutcome:
+        """Run the command within `timeout` seconds, of which connecting is a part.
 
-        What connecting may raise is raised; `ProviderUnavailable` also when the connection is lost.
+        Raises what connecting may raise, and `ProviderUnavailable` when the connection is lost.
         """
         clock = asyncio.get_running_loop().time
-        begin = clock()
+        started = clock()
         try:
             async with asyncio.timeout(timeout):
                 shell = await self._shells.on(self._server)
         except TimeoutError:
             # Nothing has been sent.
-            return Ran(None, gone=True, seconds=clock() - begin)
-        left = timeout - (clock() - begin)
+            return CommandOutcome(None, confirmed_stopped=True, seconds=clock() - started)
+        left = timeout - (clock() - started)
         running = asyncio.create_task(self._feed(shell, left))
         try:
             await asyncio.wait({running}, timeout=left)
             if running.done():
                 code = await self._outcome(shell, running)
-                return Ran(code, gone=True, seconds=clock() - begin)
+                return CommandOutcome(code, confirmed_stopped=True, seconds=clock() - started)
             gone = await self._stop(shell, running)
-            return Ran(None, gone=gone, seconds=clock() - begin)
+            return CommandOutcome(None, confirmed_stopped=gone, seconds=clock() - started)
         finally:
             running.cancel()
 
@@ -97,14 +95,14 @@ class Command:
             "systemd-run",
             f"--unit={self._unit}",
             *("--quiet", "--wait", "--pipe", "--collect"),
-            *("-p", f"RuntimeMaxSec={math.ceil(left) + SPARE}"),
+            *("-p", f"RuntimeMaxSec={math.ceil(left) + SPARE_SECONDS}"),
             *("-p", "TimeoutStopSec=2"),
             *("-p", "User=root"),
             *("-p", "WorkingDirectory=~"),
             "--",
             *PROGRAM,
             stdin=self._text.encode(),
-            taken=self._taken,
+            output=self._output,
         )
 
     async def _outcome(self, shell: CommandShell, running: asyncio.Task[int]) -> int:
@@ -116,9 +114,9 @@ class Command:
             raise
 
     async def _stop(self, shell: CommandShell, running: asyncio.Task[int]) -> bool:
-        """End it with all its children; whether it was seen gone."""
+        """Stop the command with all its children; return whether it was seen gone."""
         with suppress(LivChatError, TimeoutError):
-            async with asyncio.timeout(STOP_WITHIN):
+            async with asyncio.timeout(STOP_SECONDS):
                 while True:
                     await shell.run("systemctl", "stop", self._unit, check=False)
                     # Its start may still be on the way: its end is what its own channel says.
@@ -128,6 +126,6 @@ class Command:
         return False
 
     async def _inactive(self, shell: CommandShell) -> bool:
-        asked = [word for state in _STATES for word in ("-p", state)]
-        shown = await shell.run("systemctl", "show", self._unit, *asked)
+        options = [word for name in _PROPERTIES for word in ("-p", name)]
+        shown = await shell.run("systemctl", "show", self._unit, *options)
         return bool({"ActiveState=inactive", "ActiveState=failed"} & set(shown.stdout.splitlines()))

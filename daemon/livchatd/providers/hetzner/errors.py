@@ -11,7 +11,7 @@ from hcloud import APIException, HCloudException
 from livchat.errors import (
     Conflict,
     Forbidden,
-    Invalid,
+    InvalidRequest,
     LivChatError,
     NotFound,
     ProviderError,
@@ -58,7 +58,7 @@ def _refusal(error: APIException, doing: str) -> LivChatError:
     text = f"{doing}: {_line(error.message)}"
     code = str(error.code)
     if code == "invalid_input":
-        return Invalid(text, hint=_TYPES, details={"fields": _fields(error.details)})
+        return InvalidRequest(text, hint=_TYPES, details={"fields": _fields(error.details)})
     if code == "uniqueness_error":
         hint = "delete or rename what has that name: https://console.hetzner.cloud"
         return Conflict(text, hint=hint, details={"fields": _fields(error.details)})

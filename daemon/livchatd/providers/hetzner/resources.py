@@ -1,92 +1,88 @@
-"""What of a project LivChat made, with what it costs. Import it late: it brings hcloud."""
+"""What of a project LivChat made, with what it costs. It brings hcloud: import late."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from hcloud import APIException, Client
+from hcloud import Client
 from hcloud.primary_ips import BoundPrimaryIP
 from hcloud.servers import BoundServer
 from hcloud.ssh_keys import BoundSSHKey
 
-from livchatd.providers.base import Thing, ThingKind
-from livchatd.providers.hetzner import parsing as read
+from livchatd.providers.base import MANAGED, Resource, ResourceKind
+from livchatd.providers.hetzner.client import get_row, read_machine, read_owner, read_time
+from livchatd.providers.hetzner.products import Prices, address_prices, gross_price
 
-SELECTOR = "livchat.managed==true"
+SELECTOR = f"{MANAGED}==true"
 
 
-def everything(client: Client) -> list[Thing]:
-    """Machines, IPv4 addresses and SSH keys with our label, of every installation."""
-    pricing = client.request(method="GET", url="/pricing")["pricing"]
+def list_resources(api: Client) -> list[Resource]:
+    """Return machines, IPv4 addresses and SSH keys that LivChat made, of every installation."""
+    pricing = api.request(method="GET", url="/pricing")["pricing"]
     currency = str(pricing["currency"])
-    ipv4 = read.address_prices(pricing)
+    ipv4 = address_prices(pricing)
     return [
-        *(_machine(found, currency) for found in client.servers.get_all(label_selector=SELECTOR)),
+        *(_machine(row, currency) for row in api.servers.get_all(label_selector=SELECTOR)),
         *(
-            _address(found, ipv4, currency)
-            for found in client.primary_ips.get_all(label_selector=SELECTOR)
+            _address(row, ipv4, currency)
+            for row in api.primary_ips.get_all(label_selector=SELECTOR)
         ),
-        *(_key(found) for found in client.ssh_keys.get_all(label_selector=SELECTOR)),
+        *(_key(row) for row in api.ssh_keys.get_all(label_selector=SELECTOR)),
     ]
 
 
-def one(client: Client, kind: ThingKind, thing_id: int) -> Thing | None:
-    """One thing, whatever its labels are."""
-    try:
-        if kind == "machine":
-            return _machine(client.servers.get_by_id(thing_id))
-        if kind == "address":
-            return _address(client.primary_ips.get_by_id(thing_id))
-        return _key(client.ssh_keys.get_by_id(thing_id))
-    except APIException as error:
-        if error.code == "not_found":
-            return None
-        raise
+def get_resource(api: Client, kind: ResourceKind, resource_id: int) -> Resource | None:
+    """Return one resource, whatever its labels are; None if it is gone."""
+    row = get_row(api, kind, resource_id)
+    if isinstance(row, BoundServer):
+        return _machine(row)
+    if isinstance(row, BoundPrimaryIP):
+        return _address(row)
+    return None if row is None else _key(row)
 
 
-def _machine(found: BoundServer, currency: str | None = None) -> Thing:
-    told = read.machine(found)
-    kinds = found.server_type.prices if found.server_type is not None else None
-    prices = {price["location"]: price for price in kinds or []}
-    return Thing(
+def _machine(row: BoundServer, currency: str | None = None) -> Resource:
+    machine = read_machine(row)
+    type_prices = row.server_type.prices if row.server_type is not None else None
+    prices = {price["location"]: price for price in type_prices or []}
+    return Resource(
         kind="machine",
-        id=told.id,
-        name=told.name,
-        labels=told.labels,
-        created_at=told.created_at,
-        where=told.ip_address,
-        **_price(prices, told.region, currency),
+        id=machine.id,
+        name=machine.name,
+        owner=machine.owner,
+        created_at=machine.created_at,
+        where=machine.ip_address,
+        **_price(prices, machine.region, currency),
     )
 
 
 def _address(
-    found: BoundPrimaryIP, ipv4: read.Prices | None = None, currency: str | None = None
-) -> Thing:
-    told = read.address(found)
-    place = (found.location.name or "") if found.location is not None else ""
-    return Thing(
+    row: BoundPrimaryIP, ipv4: Prices | None = None, currency: str | None = None
+) -> Resource:
+    location = (row.location.name or "") if row.location is not None else ""
+    return Resource(
         kind="address",
-        id=told.id,
-        name=told.name,
-        labels=told.labels,
-        created_at=read.time(found.created),
-        where=told.ip,
-        machine_id=told.machine_id,
-        **_price((ipv4 or {}) if found.type == "ipv4" else {}, place, currency),
+        id=str(row.id),
+        name=row.name or "",
+        owner=read_owner(row.labels),
+        created_at=read_time(row.created),
+        where=row.ip or "",
+        machine_id=None if row.assignee_id is None else str(row.assignee_id),
+        **_price((ipv4 or {}) if row.type == "ipv4" else {}, location, currency),
     )
 
 
-def _key(found: BoundSSHKey) -> Thing:
-    return Thing(
+def _key(row: BoundSSHKey) -> Resource:
+    return Resource(
         kind="key",
-        id=str(found.id),
-        name=found.name or "",
-        labels=dict(found.labels or {}),
-        created_at=read.time(found.created),
+        id=str(row.id),
+        name=row.name or "",
+        owner=read_owner(row.labels),
+        created_at=read_time(row.created),
     )
 
 
-def _price(prices: read.Prices, place: str, currency: str | None) -> Mapping[str, Any]:
-    amount = read.gross("price_monthly", place, prices, {}) if currency else None
-    return {"price_monthly": amount, "currency": currency if amount is not None else None}
+def _price(prices: Prices, location: str, currency: str | None) -> Mapping[str, Any]:
+    price = gross_price("price_monthly", location, prices, {}) if currency else None
+    return {"price_monthly": price, "currency": currency if price is not None else None}

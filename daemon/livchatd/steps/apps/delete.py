@@ -1,172 +1,213 @@
-"""Taking an app off a server: its stack, its names, its secrets and, if asked for, its data."""
+"""The deletion of an app: its stack, DNS records and secrets, and its data if that is asked for."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from livchat.errors import Invalid, NotFound
+from livchat.errors import InvalidRequest, NotFound
 from livchat.wire.apps import AppStatus
-from livchatd.jobs.step import Run, Step
-from livchatd.steps.apps.dns_records import remove_records
+from livchatd.catalog.catalog import Catalog
+from livchatd.integrations.ssh.interfaces import Shells
+from livchatd.jobs.step import Step, StepContext
 from livchatd.steps.apps.postgres import Postgres
-from livchatd.steps.apps.stack_inputs import Place, Recipe
-from livchatd.steps.apps.stack_resources import await_gone, remove_secrets, remove_volumes
-from livchatd.steps.deps import Tools
-from livchatd.steps.facts import RemovalLearnt
-from livchatd.steps.params import AppOrder, DeleteAppOrder
+from livchatd.steps.apps.stack_inputs import Database, StackInputs
+from livchatd.steps.apps.stack_resources import remove_secrets, remove_volumes, wait_until_removed
+from livchatd.steps.deps import Portainers
+from livchatd.steps.facts import DeletionFacts
+from livchatd.steps.params import AppParams, DeleteAppParams
+from livchatd.steps.server_dns import ServerDns
+from livchatd.steps.site import Site
+from livchatd.storage.inventory import Inventory
+from livchatd.storage.vault import Vault
+from livchatd.storage.vault_keys import app_prefix
 
 
-@dataclass(frozen=True, kw_only=True)
-class RemovalStep(Step[RemovalLearnt]):
-    """A step of the removal of an app; `takes` is what it cannot give back, once it has begun."""
+@dataclass(frozen=True)
+class DeleteAppStep(Step[DeletionFacts]):
+    """A step of the deletion of an app. What is gone already is fine.
 
-    takes: ClassVar[str] = ""
-    tools: Tools
-    order: DeleteAppOrder
+    `destroys` is what it cannot give back once it has begun, for people.
+    """
 
-    def leaves(self, run: Run[RemovalLearnt]) -> list[str]:
-        known = self.tools.inventory.app(self.order.server, self.order.app_name)
-        if not self.takes or known is None:
-            # Forgotten is only what is gone: a cancel that came too late leaves nothing.
+    destroys: ClassVar[str] = ""
+    params: DeleteAppParams
+    inventory: Inventory
+
+    def leftovers(self, context: StepContext[DeletionFacts]) -> list[str]:
+        known = self.inventory.app(self.params.server, self.params.app_name)
+        if not self.destroys or known is None:
+            # An app leaves the inventory last: then nothing is left of it.
             return []
-        return [f"{self.order.title} on {self.order.server}, maybe without its {self.takes}"]
+        return [f"{self.params.title} on {self.params.server}, maybe without its {self.destroys}"]
 
 
-class MarkApp(RemovalStep):
-    usually: ClassVar[float] = 0.05
+@dataclass(frozen=True)
+class SetAppDeleting(DeleteAppStep):
+    """Records that the app is being deleted.
+
+    The undo gives it its earlier status, or `failed` where its stack is gone.
+    """
+
+    portainers: Portainers
+    expected_seconds = 0.05
 
     @property
     def title(self) -> str:
-        return f"Mark {self.order.title} as going"
+        return f"Mark {self.params.title} as going"
 
-    async def apply(self, run: Run[RemovalLearnt]) -> None:
-        record = self.tools.inventory.app(self.order.server, self.order.app_name)
+    async def apply(self, context: StepContext[DeletionFacts]) -> None:
+        record = self.inventory.app(self.params.server, self.params.app_name)
         if record is not None and record.status is not AppStatus.DELETING:
-            run.learnt.status = record.status.value
-            await run.save()
-            going = record.model_copy(update={"status": AppStatus.DELETING})
-            await self.tools.inventory.put_app(self.order.server, going)
+            context.facts.status = record.status.value
+            await context.save()
+            deleting = record.model_copy(update={"status": AppStatus.DELETING})
+            await self.inventory.put_app(self.params.server, deleting)
 
-    async def undo(self, run: Run[RemovalLearnt]) -> None:
-        record = self.tools.inventory.app(self.order.server, self.order.app_name)
-        if record is None or run.learnt.status is None:
+    async def undo(self, context: StepContext[DeletionFacts]) -> None:
+        record = self.inventory.app(self.params.server, self.params.app_name)
+        if record is None or context.facts.status is None:
             return
-        stack = await self.tools.portainer(self.order.server).stack(self.order.app_name)
-        status = AppStatus(run.learnt.status) if stack is not None else AppStatus.FAILED
-        back = record.model_copy(update={"status": status})
-        await self.tools.inventory.put_app(self.order.server, back)
+        stack = await self.portainers(self.params.server).stack(self.params.app_name)
+        status = AppStatus(context.facts.status) if stack is not None else AppStatus.FAILED
+        restored = record.model_copy(update={"status": status})
+        await self.inventory.put_app(self.params.server, restored)
 
 
-class RemoveStack(RemovalStep):
-    takes: ClassVar[str] = "stack"
-    usually: ClassVar[float] = 3.0
+@dataclass(frozen=True)
+class RemoveStack(DeleteAppStep):
+    """Removes the stack by Portainer, and waits until nothing of it runs."""
+
+    shells: Shells
+    portainers: Portainers
+    destroys = "stack"
+    expected_seconds = 3.0
 
     @property
     def title(self) -> str:
-        return f"Remove the stack of {self.order.title}"
+        return f"Remove the stack of {self.params.title}"
 
-    async def apply(self, run: Run[RemovalLearnt]) -> None:
+    async def apply(self, context: StepContext[DeletionFacts]) -> None:
         import yaml  # noqa: PLC0415 - not at the daemon's start
 
-        portainer = self.tools.portainer(self.order.server)
-        stack = await portainer.stack(self.order.app_name)
+        portainer = self.portainers(self.params.server)
+        stack = await portainer.stack(self.params.app_name)
         if stack is None:
-            run.log("there is no such stack")
+            context.log("there is no such stack")
             return
-        # What it mounts is told by its file only, which goes with it.
+        # Only its file, which goes with it, names the secrets that it mounts.
         compose = yaml.safe_load(await portainer.stack_file(stack.id)) or {}
-        run.learnt.docker_secrets = [
+        context.facts.docker_secrets = [
             secret["name"]
             for secret in (compose.get("secrets") or {}).values()
             if secret.get("external") and secret.get("name")
         ]
-        await run.save()
-        await portainer.delete(self.order.app_name)
+        await context.save()
+        await portainer.delete_stack(self.params.app_name)
 
-    async def verify(self, run: Run[RemovalLearnt]) -> None:
-        shell = await self.tools.shell(self.order.server)
-        await await_gone(self.tools, shell, self.order.app_name)
+    async def verify(self, context: StepContext[DeletionFacts]) -> None:
+        shell = await self.shells.on(self.params.server)
+        await wait_until_removed(context, shell, self.params.app_name)
 
 
-class RemoveNames(RemovalStep):
-    takes: ClassVar[str] = "names"
+@dataclass(frozen=True)
+class RemoveNames(DeleteAppStep):
+    """Deletes the DNS records of the app."""
+
+    dns: ServerDns
+    destroys = "names"
 
     @property
     def title(self) -> str:
-        return f"Remove the names of {self.order.title}"
+        return f"Remove the names of {self.params.title}"
 
-    async def apply(self, run: Run[RemovalLearnt]) -> None:
-        zone = self.tools.inventory.server(self.order.server).zone_name
+    async def apply(self, context: StepContext[DeletionFacts]) -> None:
+        params, zone = self.params, self.inventory.server(self.params.server).zone_name
         if zone is None:
             return
-        whose = self.tools.home.owner(self.order.server, self.order.app_name)
-        for name in await remove_records(self.tools, self.order.provider, zone, whose, exact=True):
-            run.log(f"{name} is gone")
+        for host in await self.dns.remove_of_app(
+            params.provider, zone, params.server, params.app_name
+        ):
+            context.log(f"{host} is gone")
 
 
-class RemoveSecrets(RemovalStep):
-    takes: ClassVar[str] = "secrets"
+@dataclass(frozen=True)
+class RemoveSecrets(DeleteAppStep):
+    """Removes the Docker secrets that the stack mounted."""
 
-    @property
-    def title(self) -> str:
-        return f"Remove the secrets of {self.order.title}"
-
-    async def apply(self, run: Run[RemovalLearnt]) -> None:
-        shell = await self.tools.shell(self.order.server)
-        await remove_secrets(shell, run.learnt.docker_secrets)
-
-
-class PurgeData(RemovalStep):
-    """Volumes, databases and kept secrets: after this the app's data is nowhere."""
-
-    takes: ClassVar[str] = "data"
-    usually: ClassVar[float] = 8.0
+    shells: Shells
+    destroys = "secrets"
 
     @property
     def title(self) -> str:
-        return f"Delete the data of {self.order.title}"
+        return f"Remove the secrets of {self.params.title}"
 
-    async def apply(self, run: Run[RemovalLearnt]) -> None:
-        server, name = self.order.server, self.order.app_name
-        shell = await self.tools.shell(server)
-        for volume in await remove_volumes(self.tools, shell, name):
-            run.log(f"volume {volume} is gone")
-        await self._drop_databases(run)
-        await self.tools.vault.delete_prefix(f"app/{server}/{name}/")
+    async def apply(self, context: StepContext[DeletionFacts]) -> None:
+        shell = await self.shells.on(self.params.server)
+        await remove_secrets(shell, context.facts.docker_secrets)
 
-    async def _drop_databases(self, run: Run[RemovalLearnt]) -> None:
-        server, name = self.order.server, self.order.app_name
-        record = self.tools.inventory.server(server)
-        place = Place(
-            server=server,
-            provider=self.order.provider,
+
+@dataclass(frozen=True)
+class PurgeData(DeleteAppStep):
+    """Removes the app's volumes, its databases and its secrets in the vault.
+
+    Databases of an app that the catalog does not have any more are left.
+    """
+
+    catalog: Catalog
+    vault: Vault
+    shells: Shells
+    destroys = "data"
+    expected_seconds = 8.0
+
+    @property
+    def title(self) -> str:
+        return f"Delete the data of {self.params.title}"
+
+    async def apply(self, context: StepContext[DeletionFacts]) -> None:
+        server, name = self.params.server, self.params.app_name
+        shell = await self.shells.on(server)
+        for volume in await remove_volumes(context, shell, name):
+            context.log(f"volume {volume} is gone")
+        try:
+            databases = await self._databases()
+        except (NotFound, InvalidRequest):
+            context.log("the catalog has no such app any more: its databases are left", "warning")
+            databases = []
+        for database in databases:
+            await (await Postgres.of(shell, database)).drop(database.name)
+            context.log(f"database {database.name} is gone")
+        await self.vault.delete_prefix(app_prefix(server, name))
+
+    async def _databases(self) -> list[Database]:
+        record = self.inventory.server(self.params.server)
+        site = Site(
+            server=record.name,
+            provider=self.params.provider,
             zone_name=record.zone_name or "",
             subdomain=record.subdomain,
             ssl_email=record.ssl_email or "",
             timezone=record.timezone or "UTC",
         )
-        await asyncio.to_thread(self.tools.catalog.apps)
-        try:
-            recipe = Recipe(self.tools, place, AppOrder(app_name=name, title=self.order.title))
-            databases = await recipe.databases()
-        except (NotFound, Invalid):
-            run.log("the catalog has no such app any more: its databases are left", "warning")
-            return
-        shell = await self.tools.shell(server)
-        for database in databases:
-            await (await Postgres.of(shell, database)).drop(database.name)
-            run.log(f"database {database.name} is gone")
+        app = AppParams(app_name=self.params.app_name, title=self.params.title)
+        inputs = StackInputs(app, site, self.catalog, self.vault, self.inventory)
+        return await inputs.databases()
 
 
-class ForgetApp(RemovalStep):
-    final: ClassVar[bool] = True
-    usually: ClassVar[float] = 0.05
+class RemoveAppFromInventory(DeleteAppStep):
+    """Deletes the app's record: after this nothing is known of it."""
+
+    point_of_no_return = True
+    expected_seconds = 0.05
 
     @property
     def title(self) -> str:
-        return f"Forget {self.order.title}"
+        return f"Forget {self.params.title}"
 
-    async def apply(self, run: Run[RemovalLearnt]) -> None:
-        await self.tools.inventory.remove_app(self.order.server, self.order.app_name)
+    async def apply(self, context: StepContext[DeletionFacts]) -> None:
+        await self.inventory.remove_app(self.params.server, self.params.app_name)
+
+
+def app_deletion_result(params: DeleteAppParams) -> dict[str, Any]:
+    """Return what was deleted, as a job's result has it."""
+    return {"app_name": params.app_name, "server": {"name": params.server}}

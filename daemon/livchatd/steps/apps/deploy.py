@@ -1,206 +1,225 @@
-"""An app on a server: its secrets, its databases, its stack, and the wait until people reach it."""
+"""The deployment of an app: its secrets, its databases and its stack, brought up wave by wave."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from livchat.errors import ProviderError
 from livchat.wire.apps import AppStatus
-from livchatd.catalog.render_types import Rendered, Wave
+from livchatd.catalog.render_types import RenderedStack, Wave
 from livchatd.integrations.portainer import Portainer, Stack, StackState
-from livchatd.integrations.ssh.interfaces import Shell
-from livchatd.jobs.step import Run, Step
-from livchatd.providers.base import Reach
-from livchatd.steps.apps.http_probe import NO_CERTIFICATE
+from livchatd.integrations.ssh.interfaces import Shells
+from livchatd.jobs.step import Step, StepContext
 from livchatd.steps.apps.postgres import Postgres
-from livchatd.steps.apps.stack_inputs import Place, Recipe
+from livchatd.steps.apps.stack_inputs import StackInputs
 from livchatd.steps.apps.stack_resources import (
-    await_gone,
     create_secrets,
     has_secret,
     remove_secrets,
     remove_volumes,
+    wait_until_removed,
 )
-from livchatd.steps.apps.stack_watch import Watch
-from livchatd.steps.deps import Tools
-from livchatd.steps.facts import AppLearnt, AppsLearnt, make_note
-from livchatd.steps.params import AppOrder
+from livchatd.steps.apps.stack_watch import StackWatch
+from livchatd.steps.deps import Portainers
+from livchatd.steps.facts import AppFacts, AppsFacts
+from livchatd.steps.params import AppParams
 from livchatd.storage.database import now
-from livchatd.storage.inventory import AppRecord
+from livchatd.storage.inventory import AppRecord, Inventory
 
 
-@dataclass(frozen=True, kw_only=True)
-class AppStep(Step[AppsLearnt]):
+@dataclass(frozen=True)
+class AppStep(Step[AppsFacts]):
     """A step of one app's deployment."""
 
-    tools: Tools
-    place: Place
-    order: AppOrder
+    inputs: StackInputs
 
     @property
-    def recipe(self) -> Recipe:
-        """What the app is made of."""
-        return Recipe(self.tools, self.place, self.order)
+    def params(self) -> AppParams:
+        """The app's parameters."""
+        return self.inputs.params
 
-    async def shell(self) -> Shell:
-        """The server's shell."""
-        return await self.tools.shell(self.place.server)
+    @property
+    def server(self) -> str:
+        """The name of the server that the app is deployed on."""
+        return self.inputs.site.server
 
 
+def change_facts(context: StepContext[AppsFacts], app: str, **changes: str | None) -> None:
+    """Change the facts of one app."""
+    before = context.facts.apps.get(app, AppFacts())
+    context.facts.apps = {**context.facts.apps, app: before.model_copy(update=changes)}
+
+
+@dataclass(frozen=True)
 class MakeSecrets(AppStep):
-    """Also writes the app down, with the databases in Redis that are its own from now on."""
+    """Makes the app's secrets and passwords, and puts the app into the inventory.
 
-    usually: ClassVar[float] = 0.5
+    The databases in Redis that its record names are its own from then on. Raises `InvalidRequest`
+    for a value that does not fit. The undo removes an app that this job put there.
+    """
+
+    inventory: Inventory
+    expected_seconds = 0.5
 
     @property
     def title(self) -> str:
-        return f"Make the secrets of {self.order.title}"
+        return f"Make the secrets of {self.params.title}"
 
-    async def apply(self, run: Run[AppsLearnt]) -> None:
-        recipe, server = self.recipe, self.place.server
-        app = await recipe.app()
-        await recipe.secrets()
-        for database in await recipe.databases():
-            if await self.tools.vault.get(recipe.key(database.alias)) is None:
-                await make_note(run, f"password {database.name}")
-            await recipe.password(database.alias)
-        before = self.tools.inventory.app(server, app.id)
-        indexes = await recipe.indexes()
+    async def apply(self, context: StepContext[AppsFacts]) -> None:
+        inputs, server = self.inputs, self.server
+        app = await inputs.app()
+        await inputs.secrets()
+        for database in await inputs.databases():
+            if not await inputs.has_password(database.alias):
+                await context.note_created(f"password {database.name}")
+            await inputs.password(database.alias)
+        before = self.inventory.app(server, app.id)
+        indexes = await inputs.redis_indexes()
         if before is None:
-            await make_note(run, f"app {app.id}")
+            await context.note_created(f"app {app.id}")
         running = before is not None and before.status is AppStatus.RUNNING
-        _learn(run, app.id, phase="update" if running else "install")
+        change_facts(context, app.id, phase="update" if running else "install")
         if before is None or not running or before.redis_indexes != indexes:
             record = AppRecord(
                 app_name=app.id,
-                instance=recipe.instance,
+                instance=inputs.instance,
                 version=app.version,
                 status=before.status if running and before else AppStatus.DEPLOYING,
                 deployed_at=before.deployed_at if before else now(),
-                depends_on=self.order.needs,
-                hosts=self.order.hosts,
-                config=self.order.config,
+                depends_on=self.params.needs,
+                hosts=self.params.hosts,
+                config=self.params.config,
                 redis_indexes=indexes,
             )
-            await self.tools.inventory.put_app(server, record)
-        # An answer that does not fit is told now, not after minutes of work.
-        await recipe.rendered()
+            await self.inventory.put_app(server, record)
+        # A value that does not fit is refused now, not after minutes of work.
+        await inputs.rendered()
 
-    async def undo(self, run: Run[AppsLearnt]) -> None:
-        if f"app {self.order.app_name}" in run.learnt.made:
-            await self.tools.inventory.remove_app(self.place.server, self.order.app_name)
+    async def undo(self, context: StepContext[AppsFacts]) -> None:
+        if f"app {self.params.app_name}" in context.facts.made:
+            await self.inventory.remove_app(self.server, self.params.app_name)
 
 
+@dataclass(frozen=True)
 class PrepareDatabases(AppStep):
-    usually: ClassVar[float] = 1.0
-    attempts: ClassVar[int] = 8
+    """Creates the app's PostgreSQL databases, each with its role and extensions.
+
+    The undo drops the databases that this job created.
+    """
+
+    shells: Shells
+    expected_seconds = 1.0
+    min_attempts = 8
 
     @property
     def title(self) -> str:
-        return f"Prepare the databases of {self.order.title}"
+        return f"Prepare the databases of {self.params.title}"
 
-    async def check(self, run: Run[AppsLearnt]) -> bool:
-        shell, recipe = await self.shell(), self.recipe
-        for database in await recipe.databases():
-            fresh = {f"database {database.name}", f"password {database.name}"}
-            if database.extensions or fresh & set(run.learnt.made):
+    async def check(self, context: StepContext[AppsFacts]) -> bool:
+        shell = await self.shells.on(self.server)
+        for database in await self.inputs.databases():
+            new = {f"database {database.name}", f"password {database.name}"}
+            if database.extensions or new & set(context.facts.made):
                 return False
             if not await (await Postgres.of(shell, database)).has(database.name):
                 return False
         return True
 
-    async def apply(self, run: Run[AppsLearnt]) -> None:
-        shell, recipe = await self.shell(), self.recipe
-        for database in await recipe.databases():
+    async def apply(self, context: StepContext[AppsFacts]) -> None:
+        shell = await self.shells.on(self.server)
+        for database in await self.inputs.databases():
             postgres = await Postgres.of(shell, database)
             if not await postgres.has_database(database.name):
-                await make_note(run, f"database {database.name}")
-            kept = await recipe.password(database.alias)
-            await postgres.put(database, kept.get_secret_value())
-            run.log(f"database {database.name} is ready")
+                await context.note_created(f"database {database.name}")
+            secret = await self.inputs.password(database.alias)
+            await postgres.put(database, secret.get_secret_value())
+            context.log(f"database {database.name} is ready")
 
-    async def undo(self, run: Run[AppsLearnt]) -> None:
-        shell = await self.shell()
-        for database in await self.recipe.databases():
-            if f"database {database.name}" in run.learnt.made:
+    async def undo(self, context: StepContext[AppsFacts]) -> None:
+        shell = await self.shells.on(self.server)
+        for database in await self.inputs.databases():
+            if f"database {database.name}" in context.facts.made:
                 await (await Postgres.of(shell, database)).drop(database.name)
 
-    def leaves(self, run: Run[AppsLearnt]) -> list[str]:
-        stem = f"database {self.order.app_name.replace('-', '_')}"
-        made = [thing for thing in run.learnt.made if f"{thing}_".startswith(f"{stem}_")]
-        return [f"{thing} on {self.place.server}" for thing in made]
+    def leftovers(self, context: StepContext[AppsFacts]) -> list[str]:
+        stem = f"database {self.params.app_name.replace('-', '_')}"
+        made = [thing for thing in context.facts.made if f"{thing}_".startswith(f"{stem}_")]
+        return [f"{thing} on {self.server}" for thing in made]
 
 
+@dataclass(frozen=True)
 class DeployApp(AppStep):
-    usually: ClassVar[float] = 20.0
-    deadline: ClassVar[float] = 3_600.0
+    """Deploys the app's stack by Portainer, wave by wave, and waits until all of it runs.
+
+    Raises `ProviderError` if Portainer cannot deploy it or a service does not come up. The undo
+    removes a stack that this job created, with its volumes and secrets.
+    """
+
+    shells: Shells
+    portainers: Portainers
+    expected_seconds = 20.0
+    deadline = 3_600.0
 
     @property
     def title(self) -> str:
-        return f"Deploy {self.order.title}"
+        return f"Deploy {self.params.title}"
 
-    async def check(self, run: Run[AppsLearnt]) -> bool:
-        rendered = await self._rendered(run)
-        portainer = self.tools.portainer(self.place.server)
-        stack = await portainer.stack(self.recipe.instance)
+    async def check(self, context: StepContext[AppsFacts]) -> bool:
+        rendered, portainer = await self._rendered(context), self.portainers(self.server)
+        stack = await portainer.stack(self.inputs.instance)
         if stack is None or stack.state is not StackState.ACTIVE:
             return False
         if await portainer.stack_file(stack.id) != rendered.compose:
             return False
-        shell = await self.shell()
+        shell = await self.shells.on(self.server)
         if not all([await has_secret(shell, name) for name in rendered.docker_secrets]):
             return False
         services = [name for wave in rendered.waves for name in wave.services]
-        return await Watch(self.tools, self.place.server, self.recipe.instance).is_up(services)
+        return await StackWatch(self.shells, self.server, self.inputs.instance).is_up(services)
 
-    async def apply(self, run: Run[AppsLearnt]) -> None:
-        rendered, shell = await self._rendered(run), await self.shell()
-        portainer, name = self.tools.portainer(self.place.server), self.recipe.instance
+    async def apply(self, context: StepContext[AppsFacts]) -> None:
+        rendered, shell = await self._rendered(context), await self.shells.on(self.server)
+        portainer, name = self.portainers(self.server), self.inputs.instance
         stack = await portainer.stack(name)
         if stack is None:
-            await make_note(run, f"stack {name}")
+            await context.note_created(f"stack {name}")
         await create_secrets(shell, rendered.docker_secrets)
         first = await _first_wave(portainer, stack, rendered)
-        for place, wave in enumerate(rendered.waves[first:], first):
-            await self._deploy(run, portainer, shell, wave, self._so_far(rendered, place))
+        for number, wave in enumerate(rendered.waves[first:], first):
+            services = [name for wave in rendered.waves[: number + 1] for name in wave.services]
+            await self._deploy(context, portainer, wave, services)
 
-    async def undo(self, run: Run[AppsLearnt]) -> None:
-        name = self.recipe.instance
-        if f"stack {name}" not in run.learnt.made:
+    async def undo(self, context: StepContext[AppsFacts]) -> None:
+        name = self.inputs.instance
+        if f"stack {name}" not in context.facts.made:
             return
-        rendered, shell = await self._rendered(run), await self.shell()
-        await self.tools.portainer(self.place.server).delete(name)
-        await await_gone(self.tools, shell, name)
-        await remove_volumes(self.tools, shell, name)
+        rendered, shell = await self._rendered(context), await self.shells.on(self.server)
+        await self.portainers(self.server).delete_stack(name)
+        await wait_until_removed(context, shell, name)
+        await remove_volumes(context, shell, name)
         await remove_secrets(shell, rendered.docker_secrets)
 
-    def leaves(self, run: Run[AppsLearnt]) -> list[str]:
-        made = f"stack {self.recipe.instance}"
-        return [f"{made} on {self.place.server}"] if made in run.learnt.made else []
+    def leftovers(self, context: StepContext[AppsFacts]) -> list[str]:
+        made = f"stack {self.inputs.instance}"
+        return [f"{made} on {self.server}"] if made in context.facts.made else []
 
-    async def _rendered(self, run: Run[AppsLearnt]) -> Rendered:
-        learnt = run.learnt.apps.get(self.order.app_name, AppLearnt())
-        return await self.recipe.rendered(learnt.phase)
-
-    @staticmethod
-    def _so_far(rendered: Rendered, place: int) -> list[str]:
-        return [name for wave in rendered.waves[: place + 1] for name in wave.services]
+    async def _rendered(self, context: StepContext[AppsFacts]) -> RenderedStack:
+        facts = context.facts.apps.get(self.params.app_name, AppFacts())
+        return await self.inputs.rendered(facts.phase)
 
     async def _deploy(
         self,
-        run: Run[AppsLearnt],
+        context: StepContext[AppsFacts],
         portainer: Portainer,
-        shell: Shell,
         wave: Wave,
         services: list[str],
     ) -> None:
-        """Bring up one wave, and wait until Portainer and the swarm both say that it runs."""
-        name = self.recipe.instance
-        watch = await Watch.begin(self.tools, self.place.server, name)
-        await self._free(portainer)
-        stack = await portainer.deploy(name, wave.compose)
-        async for _ in self.tools.looks(wave.timeout, first=0.2):
+        """Deploy one wave; wait until Portainer has done it and these services are up."""
+        name = self.inputs.instance
+        watch = await StackWatch.begin(self.shells, self.server, name)
+        await self._wait_for_earlier(context, portainer)
+        stack = await portainer.deploy_stack(name, wave.compose)
+        async for _ in context.poll(wave.timeout, first=0.2):
             if stack.state is StackState.ERROR:
                 raise ProviderError(
                     f"Portainer could not deploy {name}: {stack.message or 'it does not say why'}"
@@ -208,102 +227,28 @@ class DeployApp(AppStep):
             if stack.state is StackState.ACTIVE:
                 break
             # A wrong image shows in the tasks long before Portainer gives up.
-            await watch.fail_early(run)
+            await watch.fail_early(context)
             stack = await portainer.stack(name) or stack
-        await watch.until_up(run, services, wave.jobs, wave.timeout)
+        await watch.until_up(context, services, wave.jobs, wave.timeout)
 
-    async def _free(self, portainer: Portainer) -> None:
-        """Wait until Portainer is done with an earlier deployment of this stack."""
-        async for _ in self.tools.looks(120):
-            stack = await portainer.stack(self.recipe.instance)
+    async def _wait_for_earlier(
+        self, context: StepContext[AppsFacts], portainer: Portainer
+    ) -> None:
+        """Wait until Portainer has ended an earlier deployment of this stack."""
+        async for _ in context.poll(120):
+            stack = await portainer.stack(self.inputs.instance)
             if stack is None or stack.state is not StackState.DEPLOYING:
                 return
 
 
-class AwaitApp(AppStep):
-    usually: ClassVar[float] = 12.0
-    deadline: ClassVar[float] = 2_400.0
-
-    @property
-    def title(self) -> str:
-        return f"Wait for {self.order.title}"
-
-    async def apply(self, run: Run[AppsLearnt]) -> None:
-        recipe = self.recipe
-        rendered, within = await recipe.rendered(), (await recipe.app()).spec.ready.timeout
-        reach = await _reach(self.tools, self.place)
-        waiting, last = list(rendered.ready), 0
-        async for _ in self.tools.looks(max(within, 120)):
-            while waiting:
-                last = await self.tools.probe(reach, waiting[0].host, waiting[0].path)
-                if last != waiting[0].status:
-                    break
-                waiting.pop(0)
-                done = len(rendered.ready) - len(waiting)
-                run.progress(done, len(rendered.ready), "checks")
-            if not waiting:
-                return
-        where = f"{self.order.title} runs, but https://{waiting[0].host}"
-        if last == NO_CERTIFICATE:
-            raise ProviderError(
-                f"{where} has no certificate: Traefik's log says why Let's Encrypt gave none",
-                hint=f"livchat server exec {self.place.server} -- "
-                "docker service logs --tail 50 traefik_traefik",
-            )
-        answer = f"answers {last}" if last else "does not answer"
-        raise ProviderError(
-            f"{where}{waiting[0].path} {answer}", hint=f"livchat job retry {run.job_id}"
-        )
-
-
-class RecordApp(AppStep):
-    usually: ClassVar[float] = 0.05
-
-    @property
-    def title(self) -> str:
-        return f"Record {self.order.title}"
-
-    async def apply(self, run: Run[AppsLearnt]) -> None:
-        app, order, server = await self.recipe.app(), self.order, self.place.server
-        domain = next(iter(order.hosts.values()), None)
-        url = (await _reach(self.tools, self.place)).url(domain) if domain else None
-        _learn(run, app.id, domain=domain, url=url)
-        before = self.tools.inventory.app(server, app.id)
-        record = AppRecord(
-            app_name=app.id,
-            instance=self.recipe.instance,
-            version=app.version,
-            status=AppStatus.RUNNING,
-            deployed_at=before.deployed_at if before else now(),
-            domain=domain,
-            url=url,
-            depends_on=order.needs,
-            hosts=order.hosts,
-            config=order.config,
-            redis_indexes=before.redis_indexes if before else {},
-        )
-        if record != before:
-            record = record.model_copy(update={"deployed_at": now()})
-            await self.tools.inventory.put_app(server, record)
-
-
-def _learn(run: Run[AppsLearnt], app: str, **changes: str | None) -> None:
-    before = run.learnt.apps.get(app, AppLearnt())
-    run.learnt.apps = {**run.learnt.apps, app: before.model_copy(update=changes)}
-
-
-async def _reach(tools: Tools, place: Place) -> Reach:
-    return await tools.provider(place.provider).reach(tools.address(place.server))
-
-
-async def _first_wave(portainer: Portainer, stack: Stack | None, rendered: Rendered) -> int:
-    """Where to begin: at the wave that was reached, or at the end if the services run already.
+async def _first_wave(portainer: Portainer, stack: Stack | None, rendered: RenderedStack) -> int:
+    """Return where to begin: at the wave that was reached, or at the last if all services run.
 
     An early wave holds few services, so deploying it over a running stack would stop the others;
-    only an update with jobs, which need the data to themselves, begins at the beginning.
+    only an update with jobs, which need the data to themselves, begins at the first.
     """
     if stack is None or any(wave.jobs for wave in rendered.waves):
         return 0
     deployed = await portainer.stack_file(stack.id)
-    reached = [place for place, wave in enumerate(rendered.waves) if wave.compose == deployed]
+    reached = [number for number, wave in enumerate(rendered.waves) if wave.compose == deployed]
     return reached[0] if reached else len(rendered.waves) - 1

@@ -1,108 +1,132 @@
-"""Whether names are answered: asked of the zone's own name servers, before a certificate is."""
+"""DNS propagation: the zone's own name servers are asked for each host before a certificate is."""
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from livchat.errors import ProviderError, ProviderUnavailable
-from livchatd.integrations.dns_resolver import Answered, NameServer, name_server
-from livchatd.jobs.step import Run, Step
-from livchatd.steps.deps import Tools
-from livchatd.steps.facts import Ledger
+from livchat.wire.servers import Challenge
+from livchatd.integrations.dns_resolver import (
+    DnsAnswer,
+    DnsResolver,
+    NameServer,
+    parse_name_server,
+)
+from livchatd.jobs.step import Step, StepContext
+from livchatd.steps.apps.caa import ISSUER, may_issue, names_upwards
+from livchatd.steps.deps import Providers
+from livchatd.steps.facts import JobFacts
+from livchatd.steps.params import AppParams
+from livchatd.steps.server_dns import ServerDns
+from livchatd.steps.site import Site
+from livchatd.storage.inventory import Inventory
 
-ISSUER = "letsencrypt.org"
 _DASHBOARD = "https://dash.cloudflare.com"
-_CAA = re.compile(r'^\d+ (?P<tag>[a-z0-9]+) "?(?P<value>[^"]*)"?$', re.IGNORECASE)
 
-Said = Mapping[NameServer, Answered]
+Answers = Mapping[NameServer, DnsAnswer]
 
 
-@dataclass(frozen=True, kw_only=True)
-class AwaitNames(Step[Ledger]):
-    """Waits until every name server of the zone says the server's address for each of `hosts`.
+@dataclass(frozen=True)
+class WaitForDns(Step[JobFacts]):
+    """Waits until every name server of the zone answers with the server's address for each host.
 
-    A certificate is asked for as soon as the proxy knows of a site: a name that is not answered by
-    then costs one of the few failures that Let's Encrypt allows in an hour. `wildcard` is
-    the domain of the one certificate for all names, where DNS-01 proves it: that needs no address.
+    A certificate is asked for as soon as Traefik knows of a site: a name that is not answered by
+    then costs one of the few failures that Let's Encrypt allows in an hour. Where no name server
+    answers, the job goes on with a warning. Raises `ProviderError` for a host that is not answered
+    in time, and for records that a certificate would fail of.
     """
 
-    tools: Tools
-    server: str
-    provider: str
-    zone_name: str
-    app_title: str
-    hosts: tuple[str, ...]
-    wildcard: str | None = None
-    usually: ClassVar[float] = 3.0
-    within: ClassVar[float] = 180.0
+    params: AppParams
+    site: Site
+    inventory: Inventory
+    providers: Providers
+    dns: ServerDns
+    resolver: DnsResolver
+    expected_seconds = 3.0
+    within = 180.0
 
     @property
     def title(self) -> str:
-        if len(self.hosts) == 1:
-            return f"Check that {self.hosts[0]} is answered"
-        return f"Check that the {len(self.hosts)} names of {self.app_title} are answered"
+        if len(self._hosts) == 1:
+            return f"Check that {self._hosts[0]} is answered"
+        return f"Check that the {len(self._hosts)} names of {self.params.title} are answered"
 
-    async def apply(self, run: Run[Ledger]) -> None:
-        servers, public = await self._servers()
-        if not servers or not await self._answered(run, servers):
-            run.log(
-                f"cannot ask the name servers of {self.zone_name} from here;"
+    async def apply(self, context: StepContext[JobFacts]) -> None:
+        servers, public = await self._name_servers()
+        if not servers or not await self._wait(context, servers):
+            context.log(
+                f"cannot ask the name servers of {self.site.zone_name} from here;"
                 " going on, as Cloudflare has the records",
                 "warning",
             )
             return
-        await self._look_for_traps(run, servers)
+        await self._check_certificate(context, servers)
         if public:
-            await self._look_from_outside(run)
+            await self._ask_public_resolvers(context)
 
-    async def _servers(self) -> tuple[list[NameServer], bool]:
-        """Who is to be asked, and whether the whole world asks them too."""
-        lookup = self.tools.lookup
-        if lookup.instead:
-            return list(lookup.instead), False
-        access = await self.tools.provider(self.provider).dns()
+    @property
+    def _hosts(self) -> tuple[str, ...]:
+        return self.params.host_names
+
+    @property
+    def _wildcard(self) -> str | None:
+        """The domain of one certificate for all names, if the challenge is DNS; else None."""
+        return self.site.domain if self.site.challenge is Challenge.DNS else None
+
+    async def _name_servers(self) -> tuple[list[NameServer], bool]:
+        """Return the name servers to ask, and whether public resolvers ask the same ones."""
+        if self.resolver.override_servers:
+            return list(self.resolver.override_servers), False
+        access = await self.providers.configured(self.site.provider).dns()
         if access is not None and access.name_servers:
-            return [name_server(told) for told in access.name_servers], False
-        dns = await self.tools.dns(self.provider)
-        return await lookup.servers((await dns.zone(self.zone_name)).name_servers), True
+            return [parse_name_server(text) for text in access.name_servers], False
+        return await self.resolver.resolve_servers(await self._delegated()), True
 
-    async def _answered(self, run: Run[Ledger], servers: Sequence[NameServer]) -> bool:
-        """Wait until all is answered as it should be; False if nobody answers at all."""
-        waiting, told, heard = list(self.hosts), dict[str, str](), False
-        async for _ in self.tools.looks(self.within, first=0.3, most=5.0):
-            address = self.tools.address(self.server)
-            for host, said in zip(waiting, await self._ask_all(servers, waiting), strict=True):
-                heard = heard or bool(said)
-                wrong = {one: answer for one, answer in said.items() if answer.values != (address,)}
-                if said and not wrong:
-                    told.pop(host, None)
-                    waiting = [other for other in waiting if other != host]
-                    run.log(f"{host} is answered with {address} by {', '.join(map(str, said))}")
-                elif said and (words := _words(wrong)) != told.get(host):
-                    told[host] = words
-                    run.log(f"{host}: {words}; it is to be {address}")
-            run.progress(len(self.hosts) - len(waiting), len(self.hosts), "names")
-            if not waiting or not heard:
-                return heard
+    async def _delegated(self) -> tuple[str, ...]:
+        """Return the names of the zone's name servers, as the DNS account has them."""
+        dns = await self.dns.account(self.site.provider)
+        return (await dns.zone(self.site.zone_name)).name_servers
+
+    async def _wait(self, context: StepContext[JobFacts], servers: Sequence[NameServer]) -> bool:
+        """Wait until all hosts are answered as they should be; False if no server answers."""
+        waiting, reported, any_answer = list(self._hosts), dict[str, str](), False
+        async for _ in context.poll(self.within, first=0.3, most=5.0):
+            address = self.inventory.address(self.site.server)
+            every = await asyncio.gather(*(self._ask(servers, host, "A") for host in waiting))
+            for host, answers in zip(tuple(waiting), every, strict=True):
+                any_answer = any_answer or bool(answers)
+                wrong = {one: found for one, found in answers.items() if found.values != (address,)}
+                if answers and not wrong:
+                    reported.pop(host, None)
+                    waiting.remove(host)
+                    by = ", ".join(map(str, answers))
+                    context.log(f"{host} is answered with {address} by {by}")
+                elif answers and (report := _report(wrong)) != reported.get(host):
+                    reported[host] = report
+                    context.log(f"{host}: {report}; it is to be {address}")
+            context.progress(len(self._hosts) - len(waiting), len(self._hosts), "names")
+            if not waiting or not any_answer:
+                return any_answer
         raise ProviderError(
-            f"{waiting[0]} is not answered with {self.tools.address(self.server)} after"
-            f" {self.within:g} s: {told.get(waiting[0]) or 'no answer'}",
-            hint=f"look at the records of {self.zone_name} at {_DASHBOARD}",
+            f"{waiting[0]} is not answered with {self.inventory.address(self.site.server)} after"
+            f" {self.within:g} s: {reported.get(waiting[0]) or 'no answer'}",
+            hint=f"look at the records of {self.site.zone_name} at {_DASHBOARD}",
         )
 
-    async def _look_for_traps(self, run: Run[Ledger], servers: Sequence[NameServer]) -> None:
-        """What the certificate would fail of, though the names lead here."""
-        if self.wildcard is not None:
-            await self._must_allow(servers, self.wildcard, wildcard=True)
-        for host in self.hosts:
-            elsewhere = [ip for ip in await self._any(servers, host, "AAAA") if not self._own(ip)]
-            if elsewhere and self.wildcard is not None:
-                run.log(
+    async def _check_certificate(
+        self, context: StepContext[JobFacts], servers: Sequence[NameServer]
+    ) -> None:
+        """Check for records that a certificate would fail of, though the hosts lead here."""
+        if self._wildcard is not None:
+            await self._check_caa(servers, self._wildcard, wildcard=True)
+        for host in self._hosts:
+            found = await self._values(servers, host, "AAAA")
+            elsewhere = [ip for ip in found if not self._is_of_server(ip)]
+            if elsewhere and self._wildcard is not None:
+                context.log(
                     f"{host} has an AAAA record that leads elsewhere, {elsewhere[0]}: many visitors"
                     f" go there first; delete it at {_DASHBOARD}",
                     "warning",
@@ -113,107 +137,76 @@ class AwaitNames(Step[Ledger]):
                     " Let's Encrypt and many visitors go there first",
                     hint=f"delete that record at {_DASHBOARD}",
                 )
-            if self.wildcard is None:
-                await self._must_allow(servers, host, wildcard=False)
+            if self._wildcard is None:
+                await self._check_caa(servers, host, wildcard=False)
 
-    async def _must_allow(
-        self, servers: Sequence[NameServer], host: str, *, wildcard: bool
-    ) -> None:
-        """`ProviderError` unless the CAA records let a certificate for the name come about."""
-        name, rules = await self._rules(servers, host)
-        # One for `*.host` is one for the host as well.
+    async def _check_caa(self, servers: Sequence[NameServer], host: str, *, wildcard: bool) -> None:
+        """Raise `ProviderError` unless the CAA records allow a certificate for the host."""
+        name, rules = await self._caa_records(servers, host)
+        # A certificate for `*.host` is one for the host as well.
         for tag in ("issue", "issuewild") if wildcard else ("issue",):
-            if not _may_issue(rules, tag, "dns-01" if wildcard else "http-01"):
+            if not may_issue(rules, tag, "dns-01" if wildcard else "http-01"):
                 raise ProviderError(
                     f"the CAA records of {name} let no {'wildcard ' if tag == 'issuewild' else ''}"
                     f"certificate come from {ISSUER}: {'; '.join(rules)}",
                     hint=f'add the record `{name} CAA 0 {tag} "{ISSUER}"` at {_DASHBOARD}',
                 )
 
-    async def _rules(self, servers: Sequence[NameServer], host: str) -> tuple[str, list[str]]:
-        """The CAA records that decide for a host: of the nearest name that has any."""
-        for name in _upwards(host, self.zone_name):
-            if rules := await self._any(servers, name, "CAA"):
+    async def _caa_records(self, servers: Sequence[NameServer], host: str) -> tuple[str, list[str]]:
+        """Return the nearest name upwards that has CAA records, and these."""
+        for name in names_upwards(host, self.site.zone_name):
+            if rules := await self._values(servers, name, "CAA"):
                 return name, rules
-        return self.zone_name, []
+        return self.site.zone_name, []
 
-    async def _look_from_outside(self, run: Run[Ledger]) -> None:
-        """A second look by public resolvers: what they say is worth a warning, no more."""
-        dns = await self.tools.dns(self.provider)
-        own = {name.rstrip(".").lower() for name in (await dns.zone(self.zone_name)).name_servers}
-        for resolver, said in (await self.tools.lookup.ask_resolver(self.zone_name, "NS")).items():
-            seen = {name.rstrip(".").lower() for name in said.values}
-            if seen != own and (seen or not said.exists):
-                run.log(
-                    f"{resolver} finds {self.zone_name} at {', '.join(sorted(seen)) or 'no place'},"
+    async def _ask_public_resolvers(self, context: StepContext[JobFacts]) -> None:
+        """Ask public resolvers too: what they do not know is worth a warning, no more."""
+        zone = self.site.zone_name
+        own = {name.rstrip(".").lower() for name in await self._delegated()}
+        for resolver, answer in (await self.resolver.query_public(zone, "NS")).items():
+            seen = {name.rstrip(".").lower() for name in answer.values}
+            if seen != own and (seen or not answer.exists):
+                context.log(
+                    f"{resolver} finds {zone} at {', '.join(sorted(seen)) or 'no place'},"
                     f" not at Cloudflare's {', '.join(sorted(own))}: set these at your registrar,"
                     " or the names will not lead here",
                     "warning",
                 )
                 break
-        address = self.tools.address(self.server)
-        for host in self.hosts:
-            for resolver, said in (await self.tools.lookup.ask_resolver(host, "A")).items():
-                if said.values != (address,):
-                    run.log(f"{resolver} does not know it yet: {host} is {said}", "warning")
-
-    async def _ask_all(
-        self, servers: Sequence[NameServer], hosts: Sequence[str]
-    ) -> list[dict[NameServer, Answered]]:
-        return await asyncio.gather(*(self._ask(servers, host, "A") for host in hosts))
+        address = self.inventory.address(self.site.server)
+        for host in self._hosts:
+            for resolver, answer in (await self.resolver.query_public(host, "A")).items():
+                if answer.values != (address,):
+                    context.log(f"{resolver} does not know it yet: {host} is {answer}", "warning")
 
     async def _ask(
         self, servers: Sequence[NameServer], name: str, kind: str
-    ) -> dict[NameServer, Answered]:
-        """What each name server says; those that are silent are not there."""
-        asked = [self.tools.lookup.ask(server, name, kind) for server in servers]
-        found: dict[NameServer, Answered] = {}
+    ) -> dict[NameServer, DnsAnswer]:
+        """Return the answer of each name server; those that are silent are missing."""
+        queries = [self.resolver.query(server, name, kind) for server in servers]
+        answers: dict[NameServer, DnsAnswer] = {}
         for server, answer in zip(
-            servers, await asyncio.gather(*asked, return_exceptions=True), strict=True
+            servers, await asyncio.gather(*queries, return_exceptions=True), strict=True
         ):
-            if isinstance(answer, Answered):
-                found[server] = answer
+            if isinstance(answer, DnsAnswer):
+                answers[server] = answer
             elif not isinstance(answer, ProviderUnavailable):
                 raise answer
-        return found
+        return answers
 
-    async def _any(self, servers: Sequence[NameServer], name: str, kind: str) -> list[str]:
-        said = await self._ask(servers, name, kind)
-        return sorted({value for answer in said.values() for value in answer.values})
+    async def _values(self, servers: Sequence[NameServer], name: str, kind: str) -> list[str]:
+        """Return the values that any of the name servers has."""
+        answers = await self._ask(servers, name, kind)
+        return sorted({value for answer in answers.values() for value in answer.values})
 
-    def _own(self, ip: str) -> bool:
-        """Whether an IPv6 address is of the network that the server has."""
-        known = self.tools.inventory.server(self.server).ipv6_address
-        if known is None:
+    def _is_of_server(self, ip: str) -> bool:
+        """Whether an IPv6 address is of the server's own network, a /64."""
+        address = self.inventory.server(self.site.server).ipv6_address
+        if address is None:
             return False
-        network = ipaddress.ip_network(f"{known}/64", strict=False)
+        network = ipaddress.ip_network(f"{address}/64", strict=False)
         return ipaddress.ip_address(ip) in network
 
 
-def _words(wrong: Said) -> str:
+def _report(wrong: Answers) -> str:
     return "; ".join(f"{server} says {answer}" for server, answer in wrong.items())
-
-
-def _upwards(host: str, zone: str) -> list[str]:
-    """A host and the names above it, up to its zone."""
-    found = [host]
-    while found[-1].endswith(f".{zone}"):
-        found.append(found[-1].partition(".")[2])
-    return found
-
-
-def _may_issue(rules: Sequence[str], tag: str, method: str) -> bool:
-    """Whether the CAA records of one name let Let's Encrypt issue; none at all let everybody."""
-    told = [(match["tag"].lower(), match["value"]) for rule in rules if (match := _CAA.match(rule))]
-    given = [value for found, value in told if found == tag]
-    if not given and tag == "issuewild":
-        given = [value for found, value in told if found == "issue"]
-    return not given or any(_lets(value, method) for value in given)
-
-
-def _lets(value: str, method: str) -> bool:
-    """Whether one CAA value names Let's Encrypt, and this challenge if it names any (RFC 8657)."""
-    issuer, *parameters = [part.strip().lower() for part in value.split(";")]
-    given = dict(part.replace(" ", "").partition("=")[::2] for part in parameters)
-    methods = given.get("validationmethods")
-    return issuer == ISSUER and (methods is None or method in methods.split(","))

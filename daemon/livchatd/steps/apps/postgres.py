@@ -1,4 +1,4 @@
-"""Databases in a server's PostgreSQL, by psql inside its container; statements travel by stdin."""
+"""Databases of a server's PostgreSQL, by psql in its container; statements travel by stdin."""
 
 from __future__ import annotations
 
@@ -16,72 +16,80 @@ _STARTING = ("starting up", "shutting down", "could not connect", "connection to
 
 @dataclass(frozen=True)
 class Postgres:
-    """One PostgreSQL, spoken to as its superuser. Names are ours; passwords are quoted."""
+    """One PostgreSQL server, as its superuser. Names and values are quoted.
+
+    Every method raises `ProviderUnavailable` while PostgreSQL starts or a database is in use, and
+    `CommandFailed` if it refuses a statement.
+    """
 
     shell: Shell
     container: str
 
     @classmethod
     async def of(cls, shell: Shell, database: Database) -> Postgres:
-        """The PostgreSQL that holds a database; `ProviderUnavailable` if it does not run now."""
+        """Return the PostgreSQL of a database; `ProviderUnavailable` if it does not run now."""
         return cls(shell, await container(shell, binding_host(database.app, None, "postgres")))
 
     async def has_role(self, name: str) -> bool:
-        """Whether there is such a role."""
-        ask = f"SELECT 1 FROM pg_roles WHERE rolname = {literal(name)};"  # noqa: S608 - it is quoted
-        return bool(await self.ask(ask))
+        """Whether a role exists."""
+        query = f"SELECT 1 FROM pg_roles WHERE rolname = {literal(name)};"  # noqa: S608 - it is quoted
+        return bool(await self.execute(query))
 
     async def has_database(self, name: str) -> bool:
-        """Whether there is such a database."""
-        ask = f"SELECT 1 FROM pg_database WHERE datname = {literal(name)};"  # noqa: S608 - as above
-        return bool(await self.ask(ask))
+        """Whether a database exists."""
+        query = f"SELECT 1 FROM pg_database WHERE datname = {literal(name)};"  # noqa: S608 - as above
+        return bool(await self.execute(query))
 
     async def has(self, name: str) -> bool:
-        """Whether there are both a role and a database of this name."""
+        """Whether both a role and a database of this name exist."""
         return await self.has_role(name) and await self.has_database(name)
 
     async def put(self, database: Database, password: str) -> None:
-        """Make role, database and extensions so; what is there stays, the password is set again."""
+        """Create role, database and extensions; what exists stays, the password is set again."""
         name = database.name
         verb = "ALTER" if await self.has_role(name) else "CREATE"
-        await self.ask(f"{verb} ROLE {identifier(name)} LOGIN PASSWORD {literal(password)};")
+        await self.execute(f"{verb} ROLE {identifier(name)} LOGIN PASSWORD {literal(password)};")
         if not await self.has_database(name):
-            await self.ask(f"CREATE DATABASE {identifier(name)} OWNER {identifier(name)};")
-        await self.ask(f"REVOKE CONNECT ON DATABASE {identifier(name)} FROM PUBLIC;")
+            await self.execute(f"CREATE DATABASE {identifier(name)} OWNER {identifier(name)};")
+        await self.execute(f"REVOKE CONNECT ON DATABASE {identifier(name)} FROM PUBLIC;")
         if database.extensions:
             # By the superuser, so that the app's role need not be one.
-            made = (f"CREATE EXTENSION IF NOT EXISTS {identifier(e)};" for e in database.extensions)
-            await self.ask("\n".join(made), name)
+            created = (
+                f"CREATE EXTENSION IF NOT EXISTS {identifier(e)};" for e in database.extensions
+            )
+            await self.execute("\n".join(created), name)
 
     async def drop(self, name: str) -> None:
-        """Drop a database and its role; gone already is fine."""
+        """Drop a database and its role; what is gone already is fine."""
         if await self.has_database(name):
-            await self.ask(f"DROP DATABASE IF EXISTS {identifier(name)};")
+            await self.execute(f"DROP DATABASE IF EXISTS {identifier(name)};")
         if await self.has_role(name):
-            await self.ask(f"DROP ROLE IF EXISTS {identifier(name)};")
+            await self.execute(f"DROP ROLE IF EXISTS {identifier(name)};")
 
-    async def ask(self, statements: str, database: str = "postgres") -> str:
-        """What psql prints; `ProviderUnavailable` while the server starts or is in use."""
-        told = await self.shell.run(
+    async def execute(self, statements: str, database: str = "postgres") -> str:
+        """Run SQL statements in a database; return what psql prints."""
+        result = await self.shell.run(
             *("docker", "exec", "-i", self.container, *_PSQL, "-d", database),
             stdin=statements + "\n",
             check=False,
         )
-        if told.exit_code == 0:
-            return told.stdout.strip()
+        if result.exit_code == 0:
+            return result.stdout.strip()
         # Only the reason: the lines after it may repeat the statement, with its password.
-        lines = [line for line in told.stderr.splitlines() if "ERROR:" in line or "FATAL:" in line]
-        reason = (lines or told.stderr.strip().splitlines() or ["no reason given"])[0]
-        if any(words in told.stderr for words in (*_STARTING, "being accessed by other users")):
+        lines = [
+            line for line in result.stderr.splitlines() if "ERROR:" in line or "FATAL:" in line
+        ]
+        reason = (lines or result.stderr.strip().splitlines() or ["no reason given"])[0]
+        if any(text in result.stderr for text in (*_STARTING, "being accessed by other users")):
             raise ProviderUnavailable(f"PostgreSQL is not ready for this: {reason}")
         raise CommandFailed(f"PostgreSQL refused: {reason}")
 
 
 def identifier(name: str) -> str:
-    """A name as SQL takes it."""
+    """Return a name quoted for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(value: str) -> str:
-    """A text as SQL takes it."""
+    """Return a text quoted for SQL."""
     return "'" + value.replace("'", "''") + "'"

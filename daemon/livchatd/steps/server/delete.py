@@ -1,186 +1,214 @@
-"""Deleting a server with all that was made for it, in the order in which nothing is left behind."""
+"""The deletion of a server and of all that was made for it, so that nothing is left behind."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from livchat.errors import NotConfigured, NotFound, ProviderError
 from livchat.wire.servers import ServerStatus
-from livchatd.jobs.step import Run, Step
-from livchatd.steps.apps.dns_records import remove_records
-from livchatd.steps.deps import Tools
-from livchatd.steps.facts import RemovalLearnt
-from livchatd.steps.params import DeleteServerOrder
+from livchatd.installation import Installation
+from livchatd.integrations.ssh.interfaces import Shells
+from livchatd.jobs.step import Step, StepContext
+from livchatd.providers.base import Owner, Provider
+from livchatd.steps.deps import Providers
+from livchatd.steps.facts import DeletionFacts
+from livchatd.steps.params import DeleteServerParams
+from livchatd.steps.server.inventory_entry import OWN
+from livchatd.steps.server_dns import ServerDns
+from livchatd.storage.inventory import Inventory
+from livchatd.storage.vault import Vault
+from livchatd.storage.vault_keys import app_prefix, portainer_password, ssh_prefix
 
 
-@dataclass(frozen=True, kw_only=True)
-class FarewellStep(Step[RemovalLearnt]):
-    """A step of the deletion of a server. Each is happy with what is gone already.
+@dataclass(frozen=True)
+class DeleteServerStep(Step[DeletionFacts]):
+    """A step of the deletion of a server. What is gone already is fine.
 
-    `takes` is what it cannot give back, once it has begun.
+    `destroys` is what it cannot give back once it has begun, for people.
     """
 
-    takes: ClassVar[str] = ""
-    tools: Tools
-    order: DeleteServerOrder
+    destroys: ClassVar[str] = ""
+    params: DeleteServerParams
+    inventory: Inventory
 
-    @property
-    def labels(self) -> dict[str, str]:
-        """What is deleted carries these: it was made by this installation, for this server."""
-        return self.tools.home.labels(self.order.name)
-
-    def leaves(self, run: Run[RemovalLearnt]) -> list[str]:
-        if not self.takes or self.tools.inventory.find(self.order.name) is None:
-            # Forgotten is only what is gone: a cancel that came too late leaves nothing.
+    def leftovers(self, context: StepContext[DeletionFacts]) -> list[str]:
+        if not self.destroys or self.inventory.find(self.params.name) is None:
+            # A server leaves the inventory last: then nothing is left of it.
             return []
-        return [f"{self.order.name}, maybe without its {self.takes}"]
+        return [f"{self.params.name}, maybe without its {self.destroys}"]
 
 
-class MarkServer(FarewellStep):
-    usually: ClassVar[float] = 0.05
+@dataclass(frozen=True)
+class SetServerDeleting(DeleteServerStep):
+    """Records that the server is being deleted; the undo records what it is then."""
 
-    @property
-    def title(self) -> str:
-        return "Mark the server as going"
+    providers: Providers
+    title = "Mark the server as going"
+    expected_seconds = 0.05
 
-    async def apply(self, run: Run[RemovalLearnt]) -> None:
-        record = self.tools.inventory.find(self.order.name)
+    async def apply(self, context: StepContext[DeletionFacts]) -> None:
+        record = self.inventory.find(self.params.name)
         if record is not None and record.status is not ServerStatus.DELETING:
-            run.learnt.status = record.status.value
-            await run.save()
-            await self.tools.inventory.change_server(
-                self.order.name, status=ServerStatus.DELETING.value
-            )
+            context.facts.status = record.status.value
+            await context.save()
+            await self.inventory.change_server(self.params.name, status=ServerStatus.DELETING)
 
-    async def undo(self, run: Run[RemovalLearnt]) -> None:
-        await settle_deletion(self.tools, self.order, run.learnt)
+    async def undo(self, context: StepContext[DeletionFacts]) -> None:
+        await end_cancelled_deletion(self.inventory, self.providers, self.params, context.facts)
 
 
-class RemoveServerNames(FarewellStep):
-    takes: ClassVar[str] = "names"
-    usually: ClassVar[float] = 1.0
+@dataclass(frozen=True)
+class RemoveServerNames(DeleteServerStep):
+    """Deletes the DNS records of the server's apps; they stay where the account is unknown."""
 
-    @property
-    def title(self) -> str:
-        return "Remove the names of the server"
+    dns: ServerDns
+    destroys = "names"
+    title = "Remove the names of the server"
+    expected_seconds = 1.0
 
-    async def apply(self, run: Run[RemovalLearnt]) -> None:
-        record = self.tools.inventory.find(self.order.name)
+    async def apply(self, context: StepContext[DeletionFacts]) -> None:
+        name, record = self.params.name, self.inventory.find(self.params.name)
         if record is None or record.zone_name is None:
             return
         try:
-            gone = await remove_records(
-                self.tools,
-                self.order.provider,
-                record.zone_name,
-                self.tools.home.owner_of_all(self.order.name),
-            )
+            removed = await self.dns.remove_of_server(self.params.provider, record.zone_name, name)
         except (NotConfigured, NotFound) as error:
             # A machine that costs money must go even where its names can no longer be changed.
-            run.log(f"the names are left: {error.message}", "warning")
-            run.learnt.left = [f"records of {self.order.name} in {record.zone_name}"]
+            context.log(f"the names are left: {error.message}", "warning")
+            context.facts.left = [f"records of {name} in {record.zone_name}"]
             return
-        for name in gone:
-            run.log(f"{name} is gone")
+        for host in removed:
+            context.log(f"{host} is gone")
 
-    def leaves(self, run: Run[RemovalLearnt]) -> list[str]:
-        record = self.tools.inventory.find(self.order.name)
-        return super().leaves(run) if record and record.zone_name else []
+    def leftovers(self, context: StepContext[DeletionFacts]) -> list[str]:
+        record = self.inventory.find(self.params.name)
+        return super().leftovers(context) if record and record.zone_name else []
 
 
-class DeleteMachine(FarewellStep):
-    takes: ClassVar[str] = "machine"
-    usually: ClassVar[float] = 5.0
+@dataclass(frozen=True)
+class DeleteAtProviderStep(DeleteServerStep):
+    """A step that deletes something at the provider: only what this server owns there."""
+
+    providers: Providers
+    installation: Installation
 
     @property
-    def title(self) -> str:
-        return "Delete the machine"
+    def provider(self) -> Provider:
+        """The provider; `NotConfigured` if its token is not known."""
+        return self.providers.configured(self.params.provider)
 
-    async def apply(self, run: Run[RemovalLearnt]) -> None:
+    @property
+    def owner(self) -> Owner:
+        """The owner of what this installation bought for the server, whichever job did."""
+        return Owner(self.installation.id, self.params.name)
+
+
+@dataclass(frozen=True)
+class DeleteMachine(DeleteAtProviderStep):
+    """Deletes the machine; `ProviderError` if it is still there afterwards."""
+
+    shells: Shells
+    destroys = "machine"
+    title = "Delete the machine"
+    expected_seconds = 5.0
+
+    async def apply(self, context: StepContext[DeletionFacts]) -> None:
         machine_id = await self._machine_id()
         if machine_id is None:
-            run.log("the machine is gone already")
+            context.log("the machine is gone already")
         else:
-            await self.tools.provider(self.order.provider).delete_machine(machine_id, self.labels)
-        await self.tools.shells.drop(self.order.name)
+            await self.provider.delete_machine(machine_id, self.owner)
+        await self.shells.drop(self.params.name)
 
-    async def verify(self, run: Run[RemovalLearnt]) -> None:
+    async def verify(self, context: StepContext[DeletionFacts]) -> None:
         if await self._machine_id() is not None:
             raise ProviderError("the machine was deleted, but it is still there")
 
-    async def halt(self, run: Run[RemovalLearnt]) -> None:
-        provider, machine_id = self.tools.provider(self.order.provider), await self._machine_id()
-        machine = await provider.machine(machine_id) if machine_id else None
+    async def stop(self, context: StepContext[DeletionFacts]) -> None:
+        machine_id = await self._machine_id()
+        machine = await self.provider.machine(machine_id) if machine_id else None
         if machine is not None and machine.status == "deleting":
-            # The provider goes on with what it was asked for: see it through.
-            await provider.delete_machine(machine.id, self.labels)
+            # The provider goes on with what it was asked for: its end is waited for.
+            await self.provider.delete_machine(machine.id, self.owner)
 
     async def _machine_id(self) -> str | None:
-        """The machine that the inventory knows; before it knew one, the one with our labels."""
-        provider = self.tools.provider(self.order.provider)
-        record = self.tools.inventory.find(self.order.name)
+        """Return the machine of the inventory; where it has none, the one that is ours."""
+        record = self.inventory.find(self.params.name)
         if record is not None and record.machine_id is not None:
-            found = await provider.machine(record.machine_id)
+            found = await self.provider.machine(record.machine_id)
         else:
-            found = await provider.find_machine(self.labels)
+            found = await self.provider.find_machine(self.owner)
         return found.id if found else None
 
 
-class ReleaseAddress(FarewellStep):
-    takes: ClassVar[str] = "address"
-    usually: ClassVar[float] = 1.0
+class ReleaseAddress(DeleteAtProviderStep):
+    """Releases the server's address, where the provider has addresses that are reserved."""
 
-    @property
-    def title(self) -> str:
-        return "Release the address"
+    destroys = "address"
+    title = "Release the address"
+    expected_seconds = 1.0
 
-    async def apply(self, run: Run[RemovalLearnt]) -> None:
-        provider = self.tools.provider(self.order.provider)
-        record = self.tools.inventory.find(self.order.name)
-        if record is not None and record.address_id is not None:
-            await provider.release_address(record.address_id, self.labels)
+    async def apply(self, context: StepContext[DeletionFacts]) -> None:
+        record, addresses = self.inventory.find(self.params.name), self.provider.addresses
+        if addresses is None:
             return
-        found = await provider.find_address(self.labels)
+        if record is not None and record.address_id is not None:
+            await addresses.release_address(record.address_id, self.owner)
+            return
+        found = await addresses.find_address(self.owner)
         if found is not None:
-            await provider.release_address(found.id, self.labels)
+            await addresses.release_address(found.id, self.owner)
 
 
-class DeleteKey(FarewellStep):
-    usually: ClassVar[float] = 0.5
+class DeleteKey(DeleteAtProviderStep):
+    """Deletes our public key at the provider."""
 
-    @property
-    def title(self) -> str:
-        return "Delete the SSH key"
+    title = "Delete the SSH key"
+    expected_seconds = 0.5
 
-    async def apply(self, run: Run[RemovalLearnt]) -> None:
-        await self.tools.provider(self.order.provider).delete_key(self.labels)
-
-
-class ForgetServer(FarewellStep):
-    final: ClassVar[bool] = True
-    usually: ClassVar[float] = 0.1
-
-    @property
-    def title(self) -> str:
-        return "Forget the server"
-
-    async def apply(self, run: Run[RemovalLearnt]) -> None:
-        name, vault = self.order.name, self.tools.vault
-        await self.tools.shells.drop(name)
-        await vault.delete_prefix(f"ssh/{name}/")
-        await vault.delete_prefix(f"app/{name}/")
-        await vault.delete(f"portainer/{name}")
-        await self.tools.inventory.remove_server(name)
+    async def apply(self, context: StepContext[DeletionFacts]) -> None:
+        await self.provider.delete_key(self.owner)
 
 
-async def settle_deletion(tools: Tools, order: DeleteServerOrder, learnt: RemovalLearnt) -> None:
-    """After a deletion that was stopped: what it was before, or `lost` if the machine is gone."""
-    record = tools.inventory.find(order.name)
+@dataclass(frozen=True)
+class RemoveServerFromInventory(DeleteServerStep):
+    """Deletes the server's secrets and its record: after this nothing is known of it."""
+
+    vault: Vault
+    shells: Shells
+    title = "Forget the server"
+    point_of_no_return = True
+    expected_seconds = 0.1
+
+    async def apply(self, context: StepContext[DeletionFacts]) -> None:
+        name = self.params.name
+        await self.shells.drop(name)
+        await self.vault.delete_prefix(ssh_prefix(name))
+        await self.vault.delete_prefix(app_prefix(name))
+        await self.vault.delete(portainer_password(name))
+        await self.inventory.remove_server(name)
+
+
+async def end_cancelled_deletion(
+    inventory: Inventory, providers: Providers, params: DeleteServerParams, facts: DeletionFacts
+) -> None:
+    """Put the status of a server right whose deletion was cancelled.
+
+    It is what it was before, or `lost` if the machine is gone.
+    """
+    record = inventory.find(params.name)
     if record is None or record.status is not ServerStatus.DELETING:
         return
-    status = learnt.status or ServerStatus.LOST.value
-    if order.provider != "own" and record.machine_id is not None:
-        there = await tools.provider(order.provider).machine(record.machine_id)
-        status = status if there else ServerStatus.LOST.value
-    await tools.inventory.change_server(order.name, status=status)
+    status = ServerStatus(facts.status) if facts.status else ServerStatus.LOST
+    if params.provider != OWN and record.machine_id is not None:
+        provider = providers.configured(params.provider)
+        if await provider.machine(record.machine_id) is None:
+            status = ServerStatus.LOST
+    await inventory.change_server(params.name, status=status)
+
+
+def server_deletion_result(params: DeleteServerParams, facts: DeletionFacts) -> dict[str, Any]:
+    """Return what became of the server, and what is still there."""
+    stays = [f"the machine {params.name} and all that is on it"] if params.provider == OWN else []
+    return {"server": {"name": params.name}, "left": [*stays, *facts.left]}

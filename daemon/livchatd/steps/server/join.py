@@ -1,9 +1,9 @@
-"""A machine of the user's own joins: its name taken, the login made, its host key pinned."""
+"""A machine of the user's own, added: its name reserved, a login made, its host key pinned."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any
 
 from livchat.errors import (
     CommandFailed,
@@ -13,173 +13,201 @@ from livchat.errors import (
     ProviderError,
     ProviderUnavailable,
 )
+from livchat.job_state import JobStatus
 from livchat.wire.servers import ServerStatus
-from livchatd.jobs.step import Run, Step
-from livchatd.steps.deps import Tools
-from livchatd.steps.facts import Ledger
-from livchatd.steps.params import AddServerOrder
+from livchatd.access import public_line
+from livchatd.integrations.ssh.interfaces import Shells
+from livchatd.jobs.step import Step, StepContext
+from livchatd.steps.facts import JobFacts
+from livchatd.steps.params import AddServerParams
 from livchatd.storage.database import now
-from livchatd.storage.inventory import ServerRecord
-from livchatd.storage.key_pairs import fingerprint, public_line
-from livchatd.storage.vault_keys import client_key
+from livchatd.storage.inventory import Inventory, ServerRecord, fingerprint
+from livchatd.storage.vault import Vault
+from livchatd.storage.vault_keys import ssh_client_key
 
 _FINAL = (HostKeyChanged, CommandFailed)
-"""What waiting for a key to be let in does not change."""
+"""Errors that waiting for our key to be let in does not change."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class JoiningStep(Step[Ledger]):
-    """A step of adding a machine."""
+@dataclass(frozen=True)
+class AddServerStep(Step[JobFacts]):
+    """A step of adding a machine of the user's own."""
 
-    tools: Tools
-    order: AddServerOrder
-    usually: ClassVar[float] = 0.05
+    params: AddServerParams
+    inventory: Inventory
 
 
-class TakeName(JoiningStep):
-    @property
-    def title(self) -> str:
-        return "Reserve the name"
+@dataclass(frozen=True)
+class ReserveOwnServerName(AddServerStep):
+    """Puts the machine into the inventory. `Conflict` if another server has the name by now."""
 
-    async def check(self, run: Run[Ledger]) -> bool:
-        record, order = self.tools.inventory.find(self.order.name), self.order
+    shells: Shells
+    title = "Reserve the name"
+    expected_seconds = 0.05
+
+    async def check(self, context: StepContext[JobFacts]) -> bool:
+        params, record = self.params, self.inventory.find(self.params.name)
         if record is not None and (record.provider, record.ssh_host) != (
-            order.provider,
-            order.host,
+            params.provider,
+            params.host,
         ):
             raise Conflict(
-                f"there is another server '{order.name}' by now",
-                hint=f"livchat server show {order.name}",
-                details={"server": order.name},
+                f"there is another server '{params.name}' by now",
+                hint=f"livchat server show {params.name}",
+                details={"server": params.name},
             )
         return record is not None and record.status is not ServerStatus.CREATING
 
-    async def apply(self, run: Run[Ledger]) -> None:
+    async def apply(self, context: StepContext[JobFacts]) -> None:
         # A daemon that was killed, or a retry, may find it gone.
-        await self.tools.inventory.add_server(joining(self.order, now()))
+        await self.inventory.add_server(pending_record(self.params, now()))
 
-    async def undo(self, run: Run[Ledger]) -> None:
-        await forget(self.tools, self.order.name)
+    async def undo(self, context: StepContext[JobFacts]) -> None:
+        await release_name(self.inventory, self.shells, self.params.name)
 
 
-class LogIn(JoiningStep):
-    """Where the key is ours, the user has a while to let it in."""
+@dataclass(frozen=True)
+class LogIn(AddServerStep):
+    """Logs in and becomes root. Where the key is ours, the user has a while to let it in.
 
-    usually: ClassVar[float] = 1.0
-    deadline: ClassVar[float] = 1_200.0
-    attempts: ClassVar[int] = 3
-    outage: ClassVar[float] = 0.0  # a person waits who may have mistyped the host
-    patience: ClassVar[float] = 900.0
+    Raises `HostKeyChanged`, `ProviderUnavailable` where nothing answers, and `ProviderError` where
+    the login or becoming root is refused, each with what to do about it.
+    """
 
-    @property
-    def title(self) -> str:
-        return "Log in over SSH"
+    vault: Vault
+    shells: Shells
+    title = "Log in over SSH"
+    expected_seconds = 1.0
+    deadline = 1_200.0
+    min_attempts = 3
+    retry_for = 0.0  # a person waits who may have mistyped the host
+    key_within = 900.0
+    """Seconds that the user has to let our key in."""
 
-    async def apply(self, run: Run[Ledger]) -> None:
-        line = await self._line()
-        if self.order.public_key:
-            run.log(
+    async def apply(self, context: StepContext[JobFacts]) -> None:
+        line = await self._public_line()
+        if self.params.public_key:
+            context.log(
                 f"to let LivChat in, add this line to ~/.ssh/authorized_keys of "
-                f"{self.order.user} on the machine within {self.patience / 60:g} minutes: "
-                f"{self.order.public_key}",
+                f"{self.params.user} on the machine within {self.key_within / 60:g} minutes: "
+                f"{self.params.public_key}",
                 "warning",
             )
         last: LivChatError | None = None
         # Not often: a server may shut out for a while who fails to log in again and again.
-        async for _ in self.tools.looks(self.patience, first=3.0, most=15.0):
+        async for _ in context.poll(self.key_within, first=3.0, most=15.0):
             try:
                 await self._try()
             except (ProviderError, ProviderUnavailable) as error:
                 waiting = last is not None or type(error) is ProviderError
                 last = error
-                if not (self.order.public_key and waiting) or isinstance(error, _FINAL):
+                if not (self.params.public_key and waiting) or isinstance(error, _FINAL):
                     break
             else:
-                self._tell(run)
+                self._note_host_key(context)
                 return
-        raise _explained(last or ProviderError("our key is not let in"), self.order, line)
+        raise _explained(last or ProviderError("our key is not let in"), self.params, line)
 
-    async def _line(self) -> str:
-        hint = f"livchat server add {self.order.name} --host {self.order.host}"
-        private = await self.tools.vault.require(client_key(self.order.name), hint=hint)
+    async def _public_line(self) -> str:
+        hint = f"livchat server add {self.params.name} --host {self.params.host}"
+        private = await self.vault.require(ssh_client_key(self.params.name), hint=hint)
         return public_line(private.get_secret_value())
 
     async def _try(self) -> None:
         """Log in and become root; `CommandFailed` where that is not allowed."""
-        shell = await self.tools.shell(self.order.name)
+        shell = await self.shells.on(self.params.name)
         await shell.run("true", timeout=20)
 
-    def _tell(self, run: Run[Ledger]) -> None:
-        pinned = self.tools.inventory.server(self.order.name).host_key_fingerprint or ""
-        how = "as given" if self.order.host_key else "trusted at first use"
-        run.learnt.found = {**run.learnt.found, "host_key": pinned}
-        run.log(f"host key: {pinned}, {how}; from now on no other is accepted")
+    def _note_host_key(self, context: StepContext[JobFacts]) -> None:
+        pinned = self.inventory.server(self.params.name).host_key_fingerprint or ""
+        how = "as given" if self.params.host_key else "trusted at first use"
+        context.facts.found = {**context.facts.found, "host_key": pinned}
+        context.log(f"host key: {pinned}, {how}; from now on no other is accepted")
 
 
-class RecordMachine(JoiningStep):
-    @property
-    def title(self) -> str:
-        return "Record the server"
+class RecordAddedServer(AddServerStep):
+    """Records that the server runs, and which operating system it has."""
 
-    async def check(self, run: Run[Ledger]) -> bool:
-        record = self.tools.inventory.server(self.order.name)
+    title = "Record the server"
+    expected_seconds = 0.05
+
+    async def check(self, context: StepContext[JobFacts]) -> bool:
+        record = self.inventory.server(self.params.name)
         return record.status is not ServerStatus.CREATING
 
-    async def apply(self, run: Run[Ledger]) -> None:
-        await self.tools.inventory.change_server(
-            self.order.name,
-            status=ServerStatus.RUNNING.value,
-            image=run.learnt.found.get("system"),
+    async def apply(self, context: StepContext[JobFacts]) -> None:
+        await self.inventory.change_server(
+            self.params.name,
+            status=ServerStatus.RUNNING,
+            image=context.facts.found.get("system"),
         )
 
 
-def joining(order: AddServerOrder, created_at: str) -> ServerRecord:
-    """The record that takes a machine's name. A host key is a whole line or its fingerprint."""
-    line = order.host_key if order.host_key and " " in order.host_key else None
+def pending_record(params: AddServerParams, created_at: str) -> ServerRecord:
+    """Return the record that takes a machine's name, `creating` until the machine is recorded."""
+    line = params.host_key if params.host_key and " " in params.host_key else None
     return ServerRecord(
-        name=order.name,
-        provider=order.provider,
+        name=params.name,
+        provider=params.provider,
         status=ServerStatus.CREATING,
         created_at=created_at,
-        ip_address=order.ip_address,
-        ssh_host=order.host,
-        ssh_port=order.port,
-        ssh_user=order.user,
+        ip_address=params.ip_address,
+        ssh_host=params.host,
+        ssh_port=params.port,
+        ssh_user=params.user,
         host_key=line,
-        host_key_fingerprint=fingerprint(line) if line else order.host_key,
-        public_key=order.public_key,
+        host_key_fingerprint=fingerprint(line) if line else params.host_key,
+        public_key=params.public_key,
     )
 
 
-async def forget(tools: Tools, name: str) -> None:
-    """Free the name of a machine that did not join. Its key stays, so that a retry has it."""
-    record = tools.inventory.find(name)
-    await tools.shells.drop(name)
+async def release_name(inventory: Inventory, shells: Shells, name: str) -> None:
+    """Free the name of a machine that was not added. Its key stays, so that a retry has it."""
+    record = inventory.find(name)
+    await shells.drop(name)
     if record is not None and record.status is ServerStatus.CREATING:
-        await tools.inventory.remove_server(name)
+        await inventory.remove_server(name)
 
 
-def _explained(error: LivChatError, order: AddServerOrder, line: str) -> LivChatError:
-    """The error with what to do about it."""
+async def end_failed_addition(
+    inventory: Inventory, vault: Vault, shells: Shells, name: str, status: JobStatus
+) -> None:
+    """Put things right after a machine was not added: its name becomes free.
+
+    After a cancel its key goes too; after a failure it stays for a retry.
+    """
+    await release_name(inventory, shells, name)
+    if status is JobStatus.CANCELLED and inventory.find(name) is None:
+        await vault.delete(ssh_client_key(name))
+
+
+def addition_result(params: AddServerParams, facts: JobFacts) -> dict[str, Any]:
+    """Return the machine as the job's result has it, with all that was found on it."""
+    server = {"name": params.name, "provider": params.provider, "ip_address": params.ip_address}
+    return {"server": server, **facts.found}
+
+
+def _explained(error: LivChatError, params: AddServerParams, line: str) -> LivChatError:
+    """Return the error with what to do about it."""
     if isinstance(error, HostKeyChanged):
-        given = "the one that was given" if order.host_key else "the one that it showed first"
+        given = "the one that was given" if params.host_key else "the one that it showed first"
         return HostKeyChanged(
-            f"'{order.name}' ({order.host}:{order.port}) shows another host key than {given}",
+            f"'{params.name}' ({params.host}:{params.port}) shows another host key than {given}",
             hint="ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub, on the machine, shows its own",
         )
     if isinstance(error, ProviderUnavailable):
-        where = f"-p {order.port} {order.user}@{order.host}"
+        where = f"-p {params.port} {params.user}@{params.host}"
         return ProviderUnavailable(error.message, hint=f"does it answer you? ssh {where} true")
     if type(error) is ProviderError:
         return ProviderError(
             error.message,
-            hint=f"add this line to ~/.ssh/authorized_keys of {order.user} there: {line}",
+            hint=f"add this line to ~/.ssh/authorized_keys of {params.user} there: {line}",
         )
-    if isinstance(error, CommandFailed) and order.user != "root":
+    if isinstance(error, CommandFailed) and params.user != "root":
         return ProviderError(
-            f"{order.user} may not become root without a password on '{order.name}': "
+            f"{params.user} may not become root without a password on '{params.name}': "
             f"{error.message}",
-            hint=f"echo '{order.user} ALL=(ALL) NOPASSWD:ALL' | sudo tee "
+            hint=f"echo '{params.user} ALL=(ALL) NOPASSWD:ALL' | sudo tee "
             "/etc/sudoers.d/livchat, on the machine",
         )
     return error

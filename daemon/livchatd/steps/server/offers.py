@@ -1,4 +1,4 @@
-"""Which of an order's offers is bought, and the move to where it stands."""
+"""The fallback offers of a purchase: tried after a refusal, the address moved to their region."""
 
 from __future__ import annotations
 
@@ -6,27 +6,118 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from livchat.errors import Conflict, LivChatError, SoldOut
-from livchatd.jobs.step import Run
-from livchatd.providers.base import Address
-from livchatd.providers.choose import refused
-from livchatd.steps.apps.dns_records import repoint
-from livchatd.steps.deps import Tools
-from livchatd.steps.facts import MachineLearnt
-from livchatd.steps.ownership_conflicts import named
-from livchatd.steps.params import CreateServerOrder, Offer
+from livchat.errors import LivChatError, SoldOut
+from livchatd.jobs.step import StepContext
+from livchatd.providers.base import Address, Owner, Provider
+from livchatd.providers.choose import all_refused
+from livchatd.providers.offer import Offer
+from livchatd.steps.facts import MachineFacts
+from livchatd.steps.params import CreateServerParams
+from livchatd.steps.server.inventory_entry import chosen_offer
+from livchatd.steps.server_dns import ServerDns
+from livchatd.storage.inventory import Inventory
 
-Place = Callable[[Run[MachineLearnt], Offer], Awaitable[None]]
-"""Places the order for one offer; `SoldOut` if it is refused for want of machines."""
-
-
-def taken(order: CreateServerOrder, learnt: MachineLearnt) -> Offer:
-    """The offer that is bought: the first one, or the fallback that was come to."""
-    return order.offers[learnt.taken]
+OrderOffer = Callable[[StepContext[MachineFacts], Offer], Awaitable[None]]
+"""Orders the machine of one offer; `SoldOut` if it is refused for want of machines."""
+ReserveInRegion = Callable[[StepContext[MachineFacts], str], Awaitable[Address]]
+"""Reserves a new address in a region."""
 
 
-def compared(offer: Offer, first: Offer) -> str:
-    """What an offer costs against another, as a person reads it."""
+@dataclass(frozen=True)
+class FallbackOffers:
+    """The offers of a purchase after a refusal. Which one was come to is durable.
+
+    `owner` is that of what this job buys; `zone_name` is where DNS records may point at the
+    server already, if that is known.
+    """
+
+    params: CreateServerParams
+    zone_name: str | None
+    provider: Provider
+    owner: Owner
+    inventory: Inventory
+    dns: ServerDns
+
+    async def buy(
+        self,
+        context: StepContext[MachineFacts],
+        refusal: SoldOut | None,
+        order_machine: OrderOffer,
+        reserve_address: ReserveInRegion,
+    ) -> None:
+        """Order the first offer that is not refused; `SoldOut` if all are.
+
+        `refusal` is that of the offer before; None goes on with the one that was come to.
+        """
+        while True:
+            if refusal is not None:
+                await self._go_to_next(context, refusal)
+            offer = chosen_offer(self.params, context.facts)
+            await self._move(context, offer, reserve_address)
+            try:
+                await order_machine(context, offer)
+            except SoldOut as error:
+                refusal = error
+            else:
+                return
+
+    async def _go_to_next(self, context: StepContext[MachineFacts], refusal: SoldOut) -> None:
+        """Come to the next offer, durably; `SoldOut` names what else there is if none is left."""
+        facts = context.facts
+        if facts.taken >= len(self.params.fallback):
+            raise await self._none_left(refusal) from refusal
+        refused, following = chosen_offer(self.params, facts), self.params.fallback[facts.taken]
+        context.log(
+            f"{refused} cannot be had: {refusal.message}; {following} is taken instead,"
+            f" {price_difference(following, self.params)}",
+            "warning",
+        )
+        facts.taken += 1
+        await context.save()
+
+    async def _none_left(self, refusal: SoldOut) -> LivChatError:
+        try:
+            types = await self.provider.server_types()
+        except LivChatError:
+            return refusal
+        offers: list[Offer] = [self.params, *self.params.fallback]
+        names = ", ".join(f"{offer.server_type} at {offer.region}" for offer in offers)
+        return all_refused(types, offers, f"{names} cannot be had now")
+
+    async def _move(
+        self, context: StepContext[MachineFacts], offer: Offer, reserve_address: ReserveInRegion
+    ) -> None:
+        """See that the address is in the offer's region, and that every record points at it.
+
+        An address is bound to its region: the old one is released, a new one is reserved. A
+        provider that reserves none gives the machine an address of its own.
+        """
+        name, facts, addresses = self.params.name, context.facts, self.provider.addresses
+        if addresses is None:
+            return
+        address = await addresses.find_address(self.owner)
+        if address is not None and address.region != offer.region:
+            # Noted first: after a crash it must be known which records to point elsewhere.
+            facts.former = [*facts.former, address.ip]
+            await context.save()
+            await addresses.release_address(address.id, self.owner)
+            context.log(f"{address.ip} is given back: it cannot leave {address.region}")
+            address = None
+        if address is None:
+            address = await reserve_address(context, offer.region)
+            context.log(f"{address.ip} is reserved in {offer.region}")
+        facts.address_id, facts.ip_address = address.id, address.ip
+        await context.save()
+        await self.inventory.change_server(name, ip_address=address.ip, address_id=address.id)
+        if self.zone_name is not None and facts.former:
+            for host in await self.dns.repoint(
+                self.params.provider, self.zone_name, name, facts.former, address.ip
+            ):
+                context.log(f"{host} points at {address.ip} now")
+
+
+def price_difference(offer: Offer, first: Offer) -> str:
+    """Return what an offer costs against another, as a person reads it."""
     if offer.price_monthly is None or first.price_monthly is None:
         return "at a price that is not known"
     more = Decimal(offer.price_monthly) - Decimal(first.price_monthly)
@@ -34,95 +125,3 @@ def compared(offer: Offer, first: Offer) -> str:
         return "at the same price"
     word = "more" if more > 0 else "less"
     return f"{abs(more):.2f} {offer.currency or ''} a month {word}".replace("  ", " ")
-
-
-async def reserved(
-    tools: Tools, order: CreateServerOrder, run: Run[MachineLearnt], region: str
-) -> Address:
-    """A new address for the server; `Conflict` names who has one of that name."""
-    provider, mine = tools.provider(order.provider), tools.home.labels(order.name, run.origin)
-    try:
-        return await provider.reserve_address(f"livchat-{order.name}", region, mine)
-    except Conflict as error:
-        # The answer to our own order may have been lost.
-        ours = await provider.find_address(mine)
-        if ours is None:
-            raise await named(tools, order.provider, order.name, error) from error
-        return ours
-
-
-@dataclass(frozen=True)
-class Offers:
-    """The offers of an order, tried one after the other. What was come to is durable.
-
-    `zone_name` is where records may point at the server already.
-    """
-
-    tools: Tools
-    order: CreateServerOrder
-    zone_name: str | None
-
-    async def buy(self, run: Run[MachineLearnt], place: Place) -> None:
-        """Place the order for the first offer that is not refused; `SoldOut` if all are."""
-        while True:
-            offer = taken(self.order, run.learnt)
-            if run.learnt.taken or run.learnt.former:
-                await self._move(run, offer)
-            try:
-                await place(run, offer)
-            except SoldOut as error:
-                await self._next(run, offer, error)
-            else:
-                return
-
-    async def _next(self, run: Run[MachineLearnt], offer: Offer, error: SoldOut) -> None:
-        """Come to the next offer, durably; `SoldOut` names what else there is if none is left."""
-        offers = self.order.offers
-        if run.learnt.taken + 1 >= len(offers):
-            raise await self._none_left(error) from error
-        following = offers[run.learnt.taken + 1]
-        run.log(
-            f"{offer} cannot be had: {error.message}; {following} is taken instead,"
-            f" {compared(following, offers[0])}",
-            "warning",
-        )
-        run.learnt.taken += 1
-        await run.save()
-
-    async def _none_left(self, error: SoldOut) -> LivChatError:
-        offers = self.order.offers
-        try:
-            types = await self.tools.provider(self.order.provider).server_types()
-        except LivChatError:
-            return error
-        tried = [(offer.server_type, offer.region) for offer in offers]
-        names = ", ".join(f"{server_type} at {region}" for server_type, region in tried)
-        return refused(types, tried, f"{names} cannot be had now")
-
-    async def _move(self, run: Run[MachineLearnt], offer: Offer) -> None:
-        """See that the address stands where the offer does, and that no name points elsewhere.
-
-        An address is bound to its place: the old one is given back, a new one is reserved.
-        """
-        name, learnt = self.order.name, run.learnt
-        provider = self.tools.provider(self.order.provider)
-        mine = self.tools.home.labels(name, run.origin)
-        address = await provider.find_address(mine)
-        if address is not None and address.region != offer.region:
-            # Noted first: whoever goes on after a crash must know which records to put right.
-            learnt.former = [*learnt.former, address.ip]
-            await run.save()
-            await provider.release_address(address.id, mine)
-            run.log(f"{address.ip} is given back: it cannot leave {address.region}")
-            address = None
-        if address is None:
-            address = await reserved(self.tools, self.order, run, offer.region)
-            run.log(f"{address.ip} is reserved in {offer.region}")
-        learnt.address_id, learnt.ip_address = address.id, address.ip
-        await run.save()
-        await self.tools.inventory.change_server(name, ip_address=address.ip, address_id=address.id)
-        if self.zone_name is not None and learnt.former:
-            for host in await repoint(
-                self.tools, self.order.provider, self.zone_name, name, learnt.former, address.ip
-            ):
-                run.log(f"{host} points at {address.ip} now")

@@ -1,15 +1,14 @@
-"""Security updates of a server: each day by the system itself, those of now in the background."""
+"""Security updates of a server: daily by the system itself, those due now in the background."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import ClassVar
 
 from livchat.errors import CommandFailed
 from livchatd.integrations.ssh.interfaces import Shell
-from livchatd.jobs.step import Run
-from livchatd.steps.facts import Ledger, make_note
-from livchatd.steps.setup.system import SystemStep
+from livchatd.jobs.step import StepContext
+from livchatd.steps.facts import JobFacts
+from livchatd.steps.setup.system import SetupStep
 
 ORIGINS = "/etc/apt/apt.conf.d/52livchat-security"
 DAILY = "/etc/apt/apt.conf.d/53livchat-daily"
@@ -34,51 +33,53 @@ UNIT = "livchat-updates"
 LOG = f"/var/log/livchat/{UNIT}.log"
 
 
-class KeepUpToDate(SystemStep):
-    usually: ClassVar[float] = 0.5
+class EnableSecurityUpdates(SetupStep):
+    """Has the system install security updates daily, without restarts; starts those due now.
 
-    @property
-    def title(self) -> str:
-        return "Keep it up to date"
+    The undo removes our apt configuration.
+    """
 
-    async def check(self, run: Run[Ledger]) -> bool:
-        shell = await self.tools.shell(self.order.name)
+    title = "Keep it up to date"
+    expected_seconds = 0.5
+
+    async def check(self, context: StepContext[JobFacts]) -> bool:
+        shell = await self.shell()
         what, when, timers = await asyncio.gather(
             shell.read(ORIGINS),
             shell.read(DAILY),
-            # It ends with 0 as soon as one of them is.
+            # It ends with 0 as soon as one of them is enabled.
             shell.run("systemctl", "is-enabled", *TIMERS, check=False),
         )
         on = timers.stdout.split() == ["enabled"] * len(TIMERS)
         return (what, when) == (WHAT, WHEN) and on
 
-    async def apply(self, run: Run[Ledger]) -> None:
-        shell = await self.tools.shell(self.order.name)
+    async def apply(self, context: StepContext[JobFacts]) -> None:
+        shell = await self.shell()
         if await shell.read(ORIGINS) is None:
-            await make_note(run, "updates")
+            await context.note_created("updates")
         await asyncio.gather(
             shell.write(ORIGINS, WHAT),
             shell.run("install", "-D", "-m", "0600", "/dev/stdin", LOG, stdin=b""),
             shell.run("systemctl", "enable", "--now", *TIMERS),
         )
         await self._begin(shell)
-        run.log(
+        context.log(
             "the security updates of now are on their way, in the background: "
-            f"livchat server exec {self.order.name} -- cat {LOG}"
+            f"livchat server exec {self.params.name} -- cat {LOG}"
         )
-        # Last: that it is there says that those of now were begun.
+        # Written last: it shows that those due now were started.
         await shell.write(DAILY, WHEN)
 
-    async def undo(self, run: Run[Ledger]) -> None:
-        if "updates" in run.learnt.made:
-            # What has begun goes on: dpkg is not to be stopped half-way.
-            shell = await self.tools.shell(self.order.name)
+    async def undo(self, context: StepContext[JobFacts]) -> None:
+        if "updates" in context.facts.made:
+            # What has begun goes on: dpkg must not be stopped half-way.
+            shell = await self.shell()
             await shell.run("rm", "-f", ORIGINS, DAILY)
 
     @staticmethod
     async def _begin(shell: Shell) -> None:
-        """Start them, behind everything else that runs there; nobody waits for their end."""
-        begun = await shell.run(
+        """Start the updates with the lowest priority; nothing waits for their end."""
+        started = await shell.run(
             *("systemd-run", f"--unit={UNIT}", "--collect"),
             *("-p", "Nice=19", "-p", "CPUWeight=1", "-p", "IOSchedulingClass=idle"),
             *("-p", f"StandardOutput=append:{LOG}", "-p", f"StandardError=append:{LOG}"),
@@ -86,6 +87,6 @@ class KeepUpToDate(SystemStep):
             check=False,
         )
         # A first try whose answer was lost may have started it.
-        if begun.exit_code and "already loaded" not in begun.stderr:
-            reason = begun.stderr.strip().splitlines() or ["no reason given"]
+        if started.exit_code and "already loaded" not in started.stderr:
+            reason = started.stderr.strip().splitlines() or ["no reason given"]
             raise CommandFailed(f"the security updates cannot be started: {reason[-1]}")

@@ -1,15 +1,14 @@
-"""The system of a server: its first boot over, its name and time zone, swap, the kernel."""
+"""The operating system of a server: its first boot, host name, time zone, swap, kernel settings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from livchat.errors import ProviderError
-from livchatd.jobs.step import Run, Step
-from livchatd.steps.deps import Tools
-from livchatd.steps.facts import Ledger, make_note
-from livchatd.steps.params import SetupServerOrder
+from livchatd.integrations.ssh.interfaces import Shell, Shells
+from livchatd.jobs.step import Step, StepContext
+from livchatd.steps.facts import JobFacts
+from livchatd.steps.params import SetupServerParams
 
 SWAP = "/swapfile"
 FSTAB = "/etc/fstab"
@@ -24,88 +23,101 @@ fs.inotify.max_user_instances = 512
 fs.inotify.max_user_watches = 524288
 """
 GIB = 1024**3
+SWAP_MEMORY_LIMIT = 4.2 * GIB
+"""A machine with no more memory than this gets swap."""
+MIN_FREE_DISK_WITH_SWAP = 6 * GIB
+"""How much of the disk must be free before swap is added."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class SystemStep(Step[Ledger]):
-    """A step of the set-up of a server."""
+@dataclass(frozen=True)
+class SetupStep(Step[JobFacts]):
+    """A step of the set-up of a server, which works on it over SSH."""
 
-    tools: Tools
-    order: SetupServerOrder
+    params: SetupServerParams
+    shells: Shells
+
+    async def shell(self) -> Shell:
+        """Return the server's shell; raises what connecting may raise."""
+        return await self.shells.on(self.params.name)
 
 
-class AwaitFirstBoot(SystemStep):
-    usually: ClassVar[float] = 8.0
-    within: ClassVar[float] = 600.0
+class WaitForFirstBoot(SetupStep):
+    """Waits for the end of cloud-init where there is one; `ProviderError` if it does not end."""
 
-    @property
-    def title(self) -> str:
-        return "Wait for the first boot to end"
+    title = "Wait for the first boot to end"
+    expected_seconds = 8.0
+    within = 600.0
 
-    async def apply(self, run: Run[Ledger]) -> None:
-        shell = await self.tools.shell(self.order.name)
-        async for _ in self.tools.looks(self.within):
-            told = await shell.run("cloud-init", "status", check=False)
-            if told.exit_code == 127:
+    async def apply(self, context: StepContext[JobFacts]) -> None:
+        shell = await self.shell()
+        async for _ in context.poll(self.within):
+            result = await shell.run("cloud-init", "status", check=False)
+            if result.exit_code == 127:
                 return
-            status = told.stdout.partition(":")[2].split()
+            status = result.stdout.partition(":")[2].split()
             if status[:1] == ["error"]:
-                run.log("the first boot ended with errors: see /var/log/cloud-init.log", "warning")
+                context.log(
+                    "the first boot ended with errors: see /var/log/cloud-init.log", "warning"
+                )
             if status[:1] and status[0] not in {"running", "not"}:
                 return
         raise ProviderError(
-            f"the first boot of '{self.order.name}' did not end within {self.within:g} s",
-            hint=f"livchat server exec {self.order.name} -- cloud-init status --long",
+            f"the first boot of '{self.params.name}' did not end within {self.within:g} s",
+            hint=f"livchat server exec {self.params.name} -- cloud-init status --long",
         )
 
 
-class NameSystem(SystemStep):
-    @property
-    def title(self) -> str:
-        return "Set host name and time zone"
+class NameSystem(SetupStep):
+    """Sets host name and time zone; `ProviderError` if the system keeps the old ones."""
 
-    async def check(self, run: Run[Ledger]) -> bool:
-        shell = await self.tools.shell(self.order.name)
+    title = "Set host name and time zone"
+
+    async def check(self, context: StepContext[JobFacts]) -> bool:
+        shell = await self.shell()
         name = await shell.run("hostname")
         zone = await shell.run("timedatectl", "show", "-p", "Timezone", "--value")
-        return (name.stdout.strip(), zone.stdout.strip()) == (self.order.name, self.order.timezone)
+        return (name.stdout.strip(), zone.stdout.strip()) == (
+            self.params.name,
+            self.params.timezone,
+        )
 
-    async def apply(self, run: Run[Ledger]) -> None:
-        shell = await self.tools.shell(self.order.name)
-        await shell.run("hostnamectl", "set-hostname", self.order.name)
-        await shell.run("timedatectl", "set-timezone", self.order.timezone)
+    async def apply(self, context: StepContext[JobFacts]) -> None:
+        shell = await self.shell()
+        await shell.run("hostnamectl", "set-hostname", self.params.name)
+        await shell.run("timedatectl", "set-timezone", self.params.timezone)
 
-    async def verify(self, run: Run[Ledger]) -> None:
-        if not await self.check(run):
+    async def verify(self, context: StepContext[JobFacts]) -> None:
+        if not await self.check(context):
             raise ProviderError("the server kept its old host name or time zone")
 
 
-class AddSwap(SystemStep):
-    """2 GiB of swap where memory is 4 GiB or less and there is none."""
+class AddSwap(SetupStep):
+    """Adds 2 GiB of swap where memory is 4 GiB or less and there is none.
 
-    @property
-    def title(self) -> str:
-        return "Add swap"
+    Raises `ProviderError` if less than 6 GiB of the disk are free. The undo removes the swap file.
+    """
 
-    async def check(self, run: Run[Ledger]) -> bool:
-        shell = await self.tools.shell(self.order.name)
+    title = "Add swap"
+
+    async def check(self, context: StepContext[JobFacts]) -> bool:
+        shell = await self.shell()
         if await self._active():
             return True
         free = await shell.run("free", "-b")
         memory = next(
             line.split()[1] for line in free.stdout.splitlines() if line.startswith("Mem")
         )
-        return int(memory) > 4.2 * GIB
+        return int(memory) > SWAP_MEMORY_LIMIT
 
-    async def apply(self, run: Run[Ledger]) -> None:
-        shell = await self.tools.shell(self.order.name)
+    async def apply(self, context: StepContext[JobFacts]) -> None:
+        shell = await self.shell()
         room = await shell.run("df", "-B1", "--output=avail", "/")
-        if int(room.stdout.split()[-1]) < 6 * GIB:
+        if int(room.stdout.split()[-1]) < MIN_FREE_DISK_WITH_SWAP:
             raise ProviderError(
                 "there is too little room on the disk: 6 GiB must be free before swap is added",
                 hint="delete what is not needed, or take a larger server",
             )
-        await make_note(run, "swap")
+        await context.note_created("swap")
         await shell.run("fallocate", "-l", "2G", SWAP, timeout=120)
         await shell.run("chmod", "0600", SWAP)
         await shell.run("mkswap", SWAP, timeout=120)
@@ -115,14 +127,14 @@ class AddSwap(SystemStep):
             ended = table if table.endswith("\n") or not table else table + "\n"
             await shell.write(FSTAB, f"{ended}{SWAP_LINE}\n")
 
-    async def verify(self, run: Run[Ledger]) -> None:
+    async def verify(self, context: StepContext[JobFacts]) -> None:
         if not await self._active():
             raise ProviderError("swap was added, but the system does not use it")
 
-    async def undo(self, run: Run[Ledger]) -> None:
-        if "swap" not in run.learnt.made:
+    async def undo(self, context: StepContext[JobFacts]) -> None:
+        if "swap" not in context.facts.made:
             return
-        shell = await self.tools.shell(self.order.name)
+        shell = await self.shell()
         await shell.run("swapoff", SWAP, check=False)
         await shell.run("rm", "-f", SWAP)
         table = await shell.read(FSTAB) or ""
@@ -130,25 +142,25 @@ class AddSwap(SystemStep):
             await shell.write(FSTAB, table.replace(f"{SWAP_LINE}\n", ""))
 
     async def _active(self) -> bool:
-        shell = await self.tools.shell(self.order.name)
+        shell = await self.shell()
         shown = await shell.run("swapon", "--show=NAME", "--noheadings")
         return bool(shown.stdout.strip())
 
 
-class TuneKernel(SystemStep):
-    @property
-    def title(self) -> str:
-        return "Tune the kernel"
+class TuneKernel(SetupStep):
+    """Writes our kernel settings and loads them; the undo removes the file."""
 
-    async def check(self, run: Run[Ledger]) -> bool:
-        shell = await self.tools.shell(self.order.name)
+    title = "Tune the kernel"
+
+    async def check(self, context: StepContext[JobFacts]) -> bool:
+        shell = await self.shell()
         return await shell.read(SYSCTL) == KERNEL
 
-    async def apply(self, run: Run[Ledger]) -> None:
-        shell = await self.tools.shell(self.order.name)
+    async def apply(self, context: StepContext[JobFacts]) -> None:
+        shell = await self.shell()
         await shell.write(SYSCTL, KERNEL)
         await shell.run("sysctl", "--system")
 
-    async def undo(self, run: Run[Ledger]) -> None:
-        shell = await self.tools.shell(self.order.name)
+    async def undo(self, context: StepContext[JobFacts]) -> None:
+        shell = await self.shell()
         await shell.run("rm", "-f", SYSCTL)

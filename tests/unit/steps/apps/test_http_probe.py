@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from livchatd.providers.base import Reach
+from livchatd.providers.base import Endpoints
 from livchatd.steps.apps.http_probe import NO_CERTIFICATE, probe
 
 HOST = "news.lab.example.com"
-Serve = Callable[[ssl.SSLContext | None], Awaitable[Reach]]
+Serve = Callable[[ssl.SSLContext | None], Awaitable[Endpoints]]
 
 
 @pytest.fixture
@@ -29,14 +29,14 @@ async def serve() -> AsyncIterator[Serve]:
     async def teapot(request: web.Request) -> web.Response:
         return web.Response(status=418 if request.host.startswith(HOST) else 404)
 
-    async def begin(secured: ssl.SSLContext | None) -> Reach:
+    async def begin(secured: ssl.SSLContext | None) -> Endpoints:
         site = web.Application()
         site.router.add_get("/healthcheck", teapot)
         runners.append(web.AppRunner(site))
         await runners[-1].setup()
         await web.TCPSite(runners[-1], "127.0.0.1", 0, ssl_context=secured).start()
         port = runners[-1].addresses[0][1]
-        return Reach("127.0.0.1", web_port=port, web_scheme="https" if secured else "http")
+        return Endpoints("127.0.0.1", web_port=port, web_scheme="https" if secured else "http")
 
     yield begin
     for runner in runners:
@@ -82,4 +82,4 @@ async def test_an_answer_without_a_certificate_to_be_trusted_is_told_apart(
 
 
 async def test_a_site_that_is_not_there_has_no_status() -> None:
-    assert await probe(Reach("127.0.0.1", web_port=1), HOST, "/healthcheck") == 0
+    assert await probe(Endpoints("127.0.0.1", web_port=1), HOST, "/healthcheck") == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from livchatd.steps.apps.task_failures import reason
+from livchatd.steps.apps.task_failures import task_failure
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ from livchatd.steps.apps.task_failures import reason
 def test_dockers_words_are_kept_with_what_they_mean_and_what_to_do(
     error: str, text: str, hint: str
 ) -> None:
-    found = reason(error, "box", "job_1")
+    found = task_failure(error, "box", "job_1")
     assert error.strip('"') in found.text
     assert text in found.text
     assert hint in found.hint
@@ -41,7 +41,7 @@ def test_dockers_words_are_kept_with_what_they_mean_and_what_to_do(
 
 def test_what_will_not_get_better_is_told_sooner() -> None:
     often = [
-        reason(error, "box", "job_1").often
+        task_failure(error, "box", "job_1").failures_needed
         for error in ("No such image: a", "unhealthy container", "task: non-zero exit (1)")
     ]
     assert often == sorted(often)

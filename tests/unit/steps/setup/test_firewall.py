@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 
 from livchatd.steps.setup.firewall import rules
 from livchatd.steps.setup.host_info import listeners
-from livchatd.steps.setup.ports import closed, ssh_ports
+from livchatd.steps.setup.ports import closing_warnings, ssh_ports
 
 PORTS = some.integers(1, 65_535)
 KEPT = some.lists(some.tuples(PORTS, some.sampled_from(["tcp", "udp"])), max_size=8)
@@ -43,7 +43,7 @@ def test_a_loaded_file_replaces_the_table_that_is_there():
 
 
 @pytest.mark.parametrize(
-    ("told", "seen", "known", "ports"),
+    ("sshd_config", "listening", "known", "ports"),
     [
         ("port 22\naddressfamily any\n", "", 22, (22,)),
         ("port 22\nport 2200\nlistenaddress [::]:22\n", "", 22, (22, 2200)),
@@ -58,19 +58,19 @@ def test_a_loaded_file_replaces_the_table_that_is_there():
         ("sshd: no hostkeys available\n", "", 2222, (2222,)),
     ],
 )
-def test_every_port_of_ssh_is_found(told, seen, known, ports):
-    assert ssh_ports(told, listeners(seen), known) == ports
+def test_every_port_of_ssh_is_found(sshd_config, listening, known, ports):
+    assert ssh_ports(sshd_config, listeners(listening), known) == ports
 
 
 def test_every_program_that_will_not_be_reached_is_named():
     holders = {22: "sshd", 80: "docker-proxy", 25: "master", 3306: "mariadbd", 2377: "dockerd"}
     datagrams = {68: "dhclient", 51820: "something", 7946: "dockerd", 5353: "avahi-daemon"}
-    told = list(closed(holders, datagrams, ["25/tcp"]))
-    assert [line.split()[3:5] for line in told] == [
+    warnings = list(closing_warnings(holders, datagrams, ["25/tcp"]))
+    assert [line.split()[3:5] for line in warnings] == [
         ["3306/tcp", "(mariadbd)"], ["51820/udp", "(something)"],
     ]  # fmt: skip
-    assert all(f"--open {line.split()[3]}" in line for line in told)
+    assert all(f"--open {line.split()[3]}" in line for line in warnings)
 
 
 def test_one_port_kept_over_tcp_is_not_kept_over_udp():
-    assert len(list(closed({53: "named"}, {53: "named"}, ["53/tcp"]))) == 1
+    assert len(list(closing_warnings({53: "named"}, {53: "named"}, ["53/tcp"]))) == 1

@@ -1,4 +1,4 @@
-"""What a machine tells of itself, and which machines are taken."""
+"""What the commands of a preflight say of a machine, and which machines can be set up."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 
 import pytest
 
-from livchatd.steps.setup.host_info import Survey, listeners, parse_release, read
+from livchatd.steps.setup.host_info import HostInfo, listeners, parse_host_info, parse_release
 from livchatd.steps.setup.network_ranges import RANGES
 from livchatd.steps.setup.preflight import refusals, warnings
 
 POOLS = [str(RANGES[-1].pool)]
-GOOD = Survey(
+GOOD = HostInfo(
     system="debian",
     release="12",
     title="Debian GNU/Linux 12 (bookworm)",
-    machine="x86_64",
+    architecture="x86_64",
     init="systemd",
     memory=4 * 10**9,
-    free={"/": 30 * 10**9},
+    free_bytes={"/": 30 * 10**9},
     swap=False,
-    holders={22: "sshd"},
+    tcp_holders={22: "sshd"},
     packages={"apt": "2.6.1"},
 )
 OURS: dict[str, Any] = {
@@ -52,26 +52,26 @@ LISTEN 0      244        127.0.0.1:5432      0.0.0.0:*    users:(("postgres",pid
 PACKAGES = "apt 2.7.14 installed\nnginx 1.24.0-2 installed\nufw 0.36 config-files\n"
 
 
-def survey(**told: str) -> Survey:
-    """A survey of a machine that answers like this, and of a bare one otherwise."""
+def host_info(**outputs: str) -> HostInfo:
+    """The host information in these outputs; every other command printed nothing."""
     names = (
-        "release", "machine", "init", "memory", "free", "swap", "ports", "packages",
-        "docker", "info", "node", "stacks", "datagrams",
+        "release", "architecture", "init", "memory", "free", "swap", "tcp", "packages",
+        "docker", "info", "node", "stacks", "udp",
     )  # fmt: skip
-    return read(*(told.get(name, "") for name in names))
+    return parse_host_info(*(outputs.get(name, "") for name in names))
 
 
-def reasons(found: Survey) -> list[str]:
+def reasons(found: HostInfo) -> list[str]:
     return [one.reason for one in refusals(found, "prod-01")]
 
 
 def test_answers_are_read_as_programs_print_them():
-    found = survey(
-        release=RELEASE, machine="aarch64\n", init="systemd\n", memory=FREE,
-        free=DISKS, swap="/swapfile\n", ports=PORTS, packages=PACKAGES,
+    found = host_info(
+        release=RELEASE, architecture="aarch64\n", init="systemd\n", memory=FREE,
+        free=DISKS, swap="/swapfile\n", tcp=PORTS, packages=PACKAGES,
     )  # fmt: skip
-    assert (found.system, found.release, found.machine) == ("ubuntu", "24.04", "aarch64")
-    assert (found.memory, found.free, found.swap) == (
+    assert (found.system, found.release, found.architecture) == ("ubuntu", "24.04", "aarch64")
+    assert (found.memory, found.free_bytes, found.swap) == (
         2035810304,
         {"/": 36507222016, "/var": 7000000000},
         True,
@@ -81,9 +81,9 @@ def test_answers_are_read_as_programs_print_them():
 
 
 def test_a_machine_that_answers_nothing_is_refused_not_misread():
-    found = survey()
+    found = host_info()
     assert len(reasons(found)) >= 5
-    assert found.words()["system"] == "unknown"
+    assert found.summary()["system"] == "unknown"
 
 
 def test_only_ports_that_the_world_reaches_count():
@@ -106,7 +106,7 @@ def test_quotes_and_comments_of_os_release_are_left_out():
     ],
 )  # fmt: skip
 def test_a_swarm_is_ours_by_its_labels_or_its_pool(info, node, whose):
-    assert survey(info=json.dumps(info), node=json.dumps(node)).swarm == whose
+    assert host_info(info=json.dumps(info), node=json.dumps(node)).swarm == whose
 
 
 def test_a_good_machine_is_taken():
@@ -118,9 +118,9 @@ def test_a_good_machine_is_taken():
     ("system", "release"),
     [("debian", "12"), ("debian", "13"), ("ubuntu", "22.04"), ("ubuntu", "24.04")],
 )
-@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-def test_the_known_systems_are_taken_on_both_processors(system, release, machine):
-    assert reasons(replace(GOOD, system=system, release=release, machine=machine)) == []
+@pytest.mark.parametrize("architecture", ["x86_64", "aarch64"])
+def test_the_known_systems_are_taken_on_both_processors(system, release, architecture):
+    assert reasons(replace(GOOD, system=system, release=release, architecture=architecture)) == []
 
 
 @pytest.mark.parametrize(
@@ -128,17 +128,17 @@ def test_the_known_systems_are_taken_on_both_processors(system, release, machine
     [
         ({"release": "11", "title": "Debian GNU/Linux 11"}, "Debian GNU/Linux 11"),
         ({"system": "rocky", "release": "9.4", "title": "Rocky Linux 9.4"}, "Rocky"),
-        ({"machine": "armv7l"}, "armv7l"),
+        ({"architecture": "armv7l"}, "armv7l"),
         ({"init": "bash"}, "bash"),
         ({"packages": {}}, "apt"),
         ({"memory": 510_000_000}, "0.5 GB of memory"),
-        ({"free": {"/": 4 * 10**9}, "swap": True}, "4.0 GB are free under /;"),
-        ({"free": {"/": 30 * 10**9, "/var": 10**9}}, "1.0 GB are free under /var;"),
-        ({"free": {}}, "0.0 GB are free"),
-        ({"free": {"/": 6 * 10**9, "/var": 6 * 10**9}}, "for swap"),
-        ({"holders": {80: "apache2"}}, "port 80 is taken by apache2"),
-        ({"holders": {443: "caddy"}}, "port 443 is taken by caddy"),
-        ({"holders": {443: "docker-proxy"}}, "port 443"),
+        ({"free_bytes": {"/": 4 * 10**9}, "swap": True}, "4.0 GB are free under /;"),
+        ({"free_bytes": {"/": 30 * 10**9, "/var": 10**9}}, "1.0 GB are free under /var;"),
+        ({"free_bytes": {}}, "0.0 GB are free"),
+        ({"free_bytes": {"/": 6 * 10**9, "/var": 6 * 10**9}}, "for swap"),
+        ({"tcp_holders": {80: "apache2"}}, "port 80 is taken by apache2"),
+        ({"tcp_holders": {443: "caddy"}}, "port 443 is taken by caddy"),
+        ({"tcp_holders": {443: "docker-proxy"}}, "port 443"),
         ({"docker": "19.03.15"}, "19.03.15"),
         ({"packages": {"apt": "2", "podman-docker": "4"}}, "Podman"),
         ({"docker": "28.2.2", "swarm": "foreign"}, "swarm"),
@@ -152,20 +152,22 @@ def test_each_thing_in_the_way_is_one_refusal_with_a_hint(change, word):
 
 
 def test_room_for_swap_is_asked_for_only_where_swap_will_be_added():
-    tight = replace(GOOD, free={"/": 6 * 10**9})
+    tight = replace(GOOD, free_bytes={"/": 6 * 10**9})
     assert reasons(replace(tight, swap=True)) == []
     assert reasons(replace(tight, memory=16 * 10**9)) == []
 
 
 @pytest.mark.parametrize("holder", ["docker-proxy", "dockerd", "traefik"])
 def test_ports_that_our_own_traefik_holds_are_fine(holder):
-    found = replace(GOOD, holders={80: holder, 443: holder}, **OURS)
+    found = replace(GOOD, tcp_holders={80: holder, 443: holder}, **OURS)
     assert reasons(found) == []
     assert len(reasons(replace(found, stacks=frozenset({"shop"})))) == 2
 
 
 def test_ports_of_another_program_are_in_the_way_even_beside_our_swarm():
-    assert reasons(replace(GOOD, holders={80: "nginx"}, **OURS)) == ["port 80 is taken by nginx"]
+    assert reasons(replace(GOOD, tcp_holders={80: "nginx"}, **OURS)) == [
+        "port 80 is taken by nginx"
+    ]
 
 
 @pytest.mark.parametrize("version", ["20.10.24", "20.10.24+dfsg1", "26.1.5", "29.0.0-rc.1"])

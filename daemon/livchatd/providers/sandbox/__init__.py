@@ -1,0 +1,1 @@
+"""The sandbox as a provider; only here it is started."""
