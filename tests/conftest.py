@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,23 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Tests may not depend on timing: a slow machine is no failure, and each run tries the same cases.
-settings.register_profile(
-    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+from tests.distribution import (
+    pytest_collection_modifyitems,
+    pytest_xdist_auto_num_workers,
+    pytest_xdist_make_scheduler,
 )
+
+__all__ = [
+    "pytest_collection_modifyitems",
+    "pytest_xdist_auto_num_workers",
+    "pytest_xdist_make_scheduler",
+]
+
+# Tests may not depend on timing: a slow machine is no failure, and each run tries the same cases.
+STEADY: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("steady", derandomize=True, **STEADY)
+# For `--hypothesis-profile fresh --hypothesis-seed N`: other cases than every day, and more.
+settings.register_profile("fresh", derandomize=False, max_examples=1_000, **STEADY)
 settings.load_profile("steady")
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +49,16 @@ def _no_network() -> Any:
     patch.setattr(socket.socket, "connect", connect)
     yield
     patch.undo()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interruptible() -> Any:
+    """What a test starts heeds Ctrl-C, even if a shell that runs us in its background does not."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,18 +15,28 @@ from livchatd.catalog.dependencies import deployment_order
 from livchatd.catalog.render import render
 from livchatd.catalog.render_types import RenderedStack
 from livchatd.catalog.schema import Definition
+from tests.e2e.docker_cli import NoCommandLine, that_knows_stack_config
 from tests.unit.catalog.sample import sample_input as order
 
 CATALOG = Catalog.load()
 APPS = CATALOG.apps()
 each_app = pytest.mark.parametrize("app", APPS, ids=lambda app: app.id)
-docker = pytest.mark.skipif(shutil.which("docker") is None, reason="the docker CLI is missing")
+StackConfig = Callable[[str], str]
 
 
-def accepted(compose: str) -> str:
-    """What `docker stack config` makes of a Compose file; it needs no engine."""
+@pytest.fixture(scope="module")
+def accepted() -> Iterator[StackConfig]:
+    """What `docker stack config` makes of a Compose file, which it must take without a word."""
+    try:
+        with that_knows_stack_config() as docker:
+            yield lambda compose: _accepted(docker, compose)
+    except NoCommandLine as reason:
+        pytest.skip(str(reason))
+
+
+def _accepted(docker: tuple[str, ...], compose: str) -> str:
     done = subprocess.run(
-        ["docker", "stack", "config", "--compose-file", "-"],
+        [*docker, "stack", "config", "--compose-file", "-"],
         input=compose,
         capture_output=True,
         text=True,
@@ -46,15 +56,15 @@ def infrastructure() -> dict[str, RenderedStack]:
     }
 
 
-@docker
+@pytest.mark.timeout(900)  # the first run may build the machine
 @each_app
-def test_docker_accepts_every_wave(app: App) -> None:
+def test_docker_accepts_every_wave(accepted: StackConfig, app: App) -> None:
     for wave in render(app, order(app)).waves:
         accepted(wave.compose)
 
 
-@docker
-def test_docker_reads_the_values_that_were_meant() -> None:
+@pytest.mark.timeout(900)  # the first run may build the machine
+def test_docker_reads_the_values_that_were_meant(accepted: StackConfig) -> None:
     app = CATALOG.app("n8n")
     asked = order(app)
     told = yaml.safe_load(accepted(render(app, asked).compose))["services"]["editor"]
@@ -64,9 +74,9 @@ def test_docker_reads_the_values_that_were_meant() -> None:
     )
 
 
-@docker
+@pytest.mark.timeout(900)  # the first run may build the machine
 @pytest.mark.parametrize("name", ["traefik by DNS", "traefik by HTTP", "portainer"])
-def test_docker_accepts_the_infrastructure(name: str) -> None:
+def test_docker_accepts_the_infrastructure(accepted: StackConfig, name: str) -> None:
     accepted(infrastructure()[name].compose)
 
 

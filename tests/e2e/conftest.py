@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,22 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import images, machine
-from tests.e2e.house import House, looking_after
+from tests.e2e.engine import missing
+from tests.e2e.house import House, done, looking_after
 from tests.e2e.images import Images
 from tests.e2e.machine import Machine
-
-
-def _wanting() -> str | None:
-    """What is missing for these tests, if anything."""
-    if os.environ.get("LIVCHAT_E2E") == "0":
-        return "LIVCHAT_E2E is 0"
-    if sys.platform != "linux" or os.geteuid() != 0:
-        return "a real server in a container needs root on Linux"
-    for program in ("docker", "debootstrap", "ssh-keygen"):
-        if shutil.which(program) is None:
-            return f"{program} is not installed"
-    asked = subprocess.run(["docker", "info"], capture_output=True, check=False)
-    return "no Docker engine answers: start dockerd" if asked.returncode else None
 
 
 @dataclass(frozen=True)
@@ -42,9 +26,9 @@ class Ground:
 @pytest.fixture(scope="session")
 def ground() -> Iterator[Ground]:
     """The images, built once, and the registry that gives them."""
-    wanting = _wanting()
-    if wanting:
-        pytest.skip(wanting)
+    reason = missing()
+    if reason:
+        pytest.skip(reason)
     made = Images().provide()
     with images.registry(made.registry) as registry:
         yield Ground(made, registry)
@@ -62,3 +46,23 @@ def house(ground: Ground, box: Machine, tmp_path: Path) -> Iterator[House]:
     """A daemon that may look after the machine."""
     with looking_after(box, ground.registry, tmp_path / "house") as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def _set_up_once(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A machine that was set up for all tests that do not try the set-up itself."""
+    folder = tmp_path_factory.mktemp("standing")
+    with (
+        machine.running(ground.images, ground.registry, folder) as box,
+        looking_after(box, ground.registry, folder / "house") as made,
+    ):
+        done(made.add())
+        done(made.set_up())
+        yield made
+
+
+@pytest.fixture
+def standing(_set_up_once: House) -> House:
+    """The machine that is set up. A test leaves it as it was, or brings apps that only it knows."""
+    _set_up_once.point_names()
+    return _set_up_once

@@ -52,6 +52,10 @@ class House:
     authority: Path
     control: tuple[str, str]
 
+    def point_names(self) -> None:
+        """Point the world's names of the zone at this machine from now on."""
+        docker("exec", self.world, "point", self.machine.ip)
+
     def add(self, **otherwise: Any) -> dict[str, Any]:
         """`livchat server add box`; the job once it has ended."""
         body = {"name": "box", "provider": "own", "host": self.machine.ip, "user": "root"}
@@ -187,7 +191,6 @@ def looking_after(machine: Machine, registry: str, home: Path) -> Iterator[House
     """
     home.mkdir(parents=True, exist_ok=True)
     lay_out(home / "daemon" / "config" / "catalog")
-    docker("exec", registry, "point", machine.ip)
     authority = home / "authority.pem"
     authority.write_text(_root(registry))
     with _cloudflare(home / "cloudflare") as account:
@@ -197,7 +200,9 @@ def looking_after(machine: Machine, registry: str, home: Path) -> Iterator[House
             credential = {"api_token": account["cloudflare_token"]}
             assert daemon.request("POST", "/api/config/cloudflare", credential).status == 200
             control = account["control"], account["token"]
-            yield House(daemon, machine, registry, authority, control)
+            house = House(daemon, machine, registry, authority, control)
+            house.point_names()
+            yield house
 
 
 def _root(registry: str) -> str:

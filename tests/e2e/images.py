@@ -1,4 +1,7 @@
-"""The images of the tests, from Debian's packages and PyPI: a machine, and a world around it."""
+"""The images of the tests, from Debian's packages and PyPI: a machine, and a world around it.
+
+`python3 -m tests.e2e.images` makes those that are not kept yet.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep  # noqa: TID251 - containers are waited for, in bounded loops
 
+from tests.e2e.package_sources import apt_proxy, debian_mirror, npm_registry
+
 HERE = Path(__file__).parent / "images"
-MIRROR = "http://deb.debian.org/debian"
 PACKAGES = (
     "systemd,systemd-sysv,systemd-resolved,dbus,openssh-server,sudo,"
     "iproute2,iptables,procps,ca-certificates,kmod"
@@ -39,6 +43,8 @@ N8N = "2.41.1"
 N8N_TAG = "2.42.3"
 RELEASE = "trixie"
 """The Debian that these are made of, whatever the machine runs."""
+OLDER = "bookworm"
+"""The Debian before it, of which there is a machine too."""
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 BUILDS = 900.0
 
@@ -71,16 +77,19 @@ class Images:
         self.registry = f"livchat-e2e-registry:{_mark('things', *parts)}"
         self.flagship = f"livchat-e2e-flagship:{_mark('n8n', N8N, N8N_TAG, self.registry)}"
         """The registry with n8n in it too."""
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-        self._cache = home / "livchat-e2e"
+        self._cache = cache()
 
     def provide(self) -> Images:
         """See that they are there: in the engine, else from the cache, else built."""
-        self._cache.mkdir(parents=True, exist_ok=True)
-        with (self._cache / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            self._provide(self.registry, "registry", self._build_registry)
-            self._provide(self.machine, f"machine-{self.release}", self._build_machine)
+        with ThreadPoolExecutor() as pool:
+            made = (
+                pool.submit(self._provide, self.registry, "registry", self._build_registry),
+                pool.submit(
+                    self._provide, self.machine, f"machine-{self.release}", self._build_machine
+                ),
+            )
+        for one in made:
+            one.result()
         return self
 
     def provide_flagship(self) -> bool:
@@ -89,12 +98,10 @@ class Images:
         It takes minutes and gigabytes.
         """
         self.provide()
-        with (self._cache / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            kept = _there(self.flagship) or self._file(self.flagship, "flagship").exists()
-            if not kept and os.environ.get("LIVCHAT_E2E_N8N") != "1":
-                return False
-            self._provide(self.flagship, "flagship", self._build_flagship)
+        kept = _there(self.flagship) or self._file(self.flagship, "flagship").exists()
+        if not kept and os.environ.get("LIVCHAT_E2E_N8N") != "1":
+            return False
+        self._provide(self.flagship, "flagship", self._build_flagship)
         return True
 
     def _file(self, image: str, stem: str) -> Path:
@@ -102,16 +109,17 @@ class Images:
 
     def _provide(self, image: str, stem: str, build: Callable[[], None]) -> None:
         kept = self._file(image, stem)
-        if not _there(image) and kept.exists():
-            docker("load", "-i", str(kept), timeout=BUILDS)
-        if not _there(image):
-            build()
-        if not kept.exists():
-            fresh = kept.with_suffix(".new")
-            docker("save", "-o", str(fresh), image, timeout=BUILDS)
-            for old in self._cache.glob(f"{stem}-*.tar"):
-                old.unlink()
-            fresh.replace(kept)
+        with _alone(stem):
+            if not _there(image) and kept.exists():
+                docker("load", "-i", str(kept), timeout=BUILDS)
+            if not _there(image):
+                build()
+            if not kept.exists():
+                fresh = kept.with_suffix(".new")
+                docker("save", "-o", str(fresh), image, timeout=BUILDS)
+                for old in self._cache.glob(f"{stem}-*.tar"):
+                    old.unlink()
+                fresh.replace(kept)
 
     def _build_machine(self) -> None:
         _make("machine", _base(self.release), self.machine)
@@ -138,7 +146,7 @@ class Images:
             # npm is asked as this machine would ask it: maybe by way of somebody it trusts.
             shutil.copy(AUTHORITIES, Path(folder) / "authorities.pem")
             for part, name in made.items():
-                given = ("--build-arg", f"BASE={base}", "--build-arg", f"N8N={N8N}", "-t", name)
+                given = (*_given(BASE=base, N8N=N8N, REGISTRY=npm_registry()), "-t", name)
                 docker("build", "-q", *given, "--target", part, folder, timeout=2 * BUILDS)
         named = {f"n8nio/{part}:{N8N_TAG}": name for part, name in made.items()}
         _fill(self.registry, named, self.flagship)
@@ -150,6 +158,27 @@ def _mark(folder: str, *more: object) -> str:
     for path in sorted(path for path in (HERE / folder).rglob("*") if path.is_file()):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def cache() -> Path:
+    """The folder where what was made once is kept."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    return home / "livchat-e2e"
+
+
+@contextmanager
+def _alone(stem: str) -> Iterator[None]:
+    """No other thread or process makes the same meanwhile."""
+    cache().mkdir(parents=True, exist_ok=True)
+    with (cache() / f"{stem}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _given(**arguments: str) -> tuple[str, ...]:
+    """The options of `docker build` that give it arguments, and apt's proxy."""
+    told = arguments | apt_proxy()
+    return tuple(word for name in told for word in ("--build-arg", f"{name}={told[name]}"))
 
 
 def _there(image: str) -> bool:
@@ -170,8 +199,9 @@ def _fill(held_in: str, given: dict[str, str], name: str) -> None:
 
 def _make(folder: str, base: str, name: str, target: str | None = None) -> None:
     words = ("--target", target) if target else ()
-    given = ("--build-arg", f"BASE={base}", "-t", name, *words, str(HERE / folder))
-    docker("build", "-q", *given, timeout=BUILDS)
+    docker(
+        "build", "-q", *_given(BASE=base), "-t", name, *words, str(HERE / folder), timeout=BUILDS
+    )
 
 
 def _make_proxy(base: str, world: str, name: str) -> None:
@@ -186,32 +216,36 @@ def _make_proxy(base: str, world: str, name: str) -> None:
         (context / "traefik").chmod(0o755)
         for whole in context.glob("*.whl"):
             whole.unlink()
-        given = ("--build-arg", f"BASE={base}", "--build-arg", f"WORLD={world}", "-t", name)
-        docker("build", "-q", *given, folder, timeout=BUILDS)
+        docker("build", "-q", *_given(BASE=base, WORLD=world), "-t", name, folder, timeout=BUILDS)
 
 
 def _base(release: str) -> str:
     """The image of a bare Debian."""
     name = f"livchat-e2e-base:{release}"
-    if _there(name):
-        return name
+    with _alone(f"base-{release}"):
+        if not _there(name):
+            _bootstrap(release, name)
+    return name
+
+
+def _bootstrap(release: str, name: str) -> None:
     with tempfile.TemporaryDirectory(prefix="livchat-e2e-") as folder:
         root = Path(folder) / "root"
         subprocess.run(
             [
                 *("debootstrap", "--variant=minbase", f"--include={PACKAGES}"),
-                *(release, str(root), MIRROR),
+                *(release, str(root), debian_mirror()),
             ],
             check=True,
             capture_output=True,
             timeout=BUILDS,
+            env={**os.environ, **apt_proxy()},
         )
         for deb in (root / "var/cache/apt/archives").glob("*.deb"):
             deb.unlink()
         packed = Path(folder) / "root.tar"
         subprocess.run(["tar", "-C", root, "-cf", packed, "."], check=True, timeout=BUILDS)
         docker("import", str(packed), name, timeout=BUILDS)
-    return name
 
 
 @contextmanager
@@ -245,3 +279,9 @@ def silent(registry: str) -> Iterator[None]:
 def address(container: str) -> str:
     """Where a container answers."""
     return docker("inspect", "-f", "{{.NetworkSettings.IPAddress}}", container)
+
+
+if __name__ == "__main__":
+    with ThreadPoolExecutor() as makers:
+        for each in [makers.submit(Images(name).provide) for name in (RELEASE, OLDER)]:
+            each.result()

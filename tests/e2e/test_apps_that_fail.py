@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 import pytest
 
-from tests.e2e import machine
-from tests.e2e.conftest import Ground
-from tests.e2e.house import House, done, looking_after
+from tests.e2e.house import House, done
 
 pytestmark = pytest.mark.timeout(900)  # the first run builds the images
 
 SOON = 120.0
 """Seconds, of the 600 that these apps have to come up."""
-
-
-@pytest.fixture(scope="module")
-def standing(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A machine that is set up."""
-    folder = tmp_path_factory.mktemp("standing")
-    with (
-        machine.running(ground.images, ground.registry, folder) as box,
-        looking_after(box, ground.registry, folder / "house") as house,
-    ):
-        done(house.add())
-        done(house.set_up())
-        yield house
 
 
 def _refused(house: House, app: str, service: str = "web") -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from tests.e2e import machine
 from tests.e2e.conftest import Ground
 from tests.e2e.house import House, done, looking_after
-from tests.e2e.images import Images
+from tests.e2e.images import OLDER, Images
 from tests.e2e.test_set_up import touched
 
 pytestmark = pytest.mark.timeout(900)  # the first run builds the images
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(900)  # the first run builds the images
 def older(ground: Ground, tmp_path: Path) -> Iterator[House]:
     """A house with a machine that runs Debian 12."""
     with (
-        machine.running(Images("bookworm").provide(), ground.registry, tmp_path) as box,
+        machine.running(Images(OLDER).provide(), ground.registry, tmp_path) as box,
         looking_after(box, ground.registry, tmp_path / "house") as house,
     ):
         yield house
@@ -31,7 +31,7 @@ def test_debian_12_takes_a_set_up_and_apps_and_a_second_set_up_changes_nothing(
     older: House,
 ) -> None:
     box = older.machine
-    assert "bookworm" in box.run("cat", "/etc/os-release")
+    assert OLDER in box.run("cat", "/etc/os-release")
     done(older.add())
     done(older.set_up())
     assert box.run("docker", "version", "--format", "{{.Server.Version}}").startswith("20.10.")
