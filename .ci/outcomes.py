@@ -1,8 +1,8 @@
 """What became of each test in the gate's runs, from pytest's JUnit files (of the family xunit1).
 
 `outcomes.py left-out FILE...` prints the tests that ran nowhere, for pytest to be given as `@list`.
-`outcomes.py check FILE... [--without WHAT]...` fails if a test ran nowhere that must run. Those that
-may be left out stand in `may-be-skipped`: always, or where something is not there (`--without`).
+`outcomes.py check FILE... [--without WHAT]...` fails if a test that must run ran nowhere. What may
+be left out stands in `may-be-skipped`: always, or where something is missing (`--without`).
 """
 
 from __future__ import annotations
