@@ -35,7 +35,8 @@ class LivChatError(Exception):
     """An error that a person can act on: what happened, why, and the next command.
 
     `message` is one line in lower case; `hint` the next command to type, or None; `details`
-    what a program can use (the id of the job in the way, the fields that are wrong).
+    what a program can use (the id of the job in the way, the fields that are wrong). Both texts may
+    be a `livchat.messages.Message`; `messages` has the references of an error that came by wire.
     `transient` says that the same call may succeed a little later: the engine tries it again.
     """
 
@@ -51,6 +52,7 @@ class LivChatError(Exception):
         self.message = message
         self.hint = hint
         self.details: dict[str, Any] = details or {}
+        self.messages: dict[str, Any] | None = None
 
 
 class BadRequest(LivChatError):

@@ -221,9 +221,11 @@ def _error(status: int, data: bytes) -> LivChatError:
     try:
         found = json.loads(data)
         kind = BY_CODE.get(found["code"], LivChatError)
-        return kind(found["error"], hint=found.get("hint"), details=found.get("details"))
+        error = kind(found["error"], hint=found.get("hint"), details=found.get("details"))
     except (ValueError, KeyError, TypeError):
         return LivChatError(f"the daemon answered {status} without a reason")
+    error.messages = found.get("messages")
+    return error
 
 
 def _unreachable(address: str, error: Exception) -> DaemonUnreachable:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from livchat.job_state import ENDED, STEP_ENDED, apply_event
+from livchat.messages import in_words
 from livchat.output.formatting import moment
 from livchat.sanitize import clean_line
 
@@ -104,11 +105,11 @@ def _row(number: int, step: Json, now: float) -> Row:
     running = step["status"] == "running"
     return Row(
         number=number,
-        name=clean_line(step["name"]),
+        name=clean_line(in_words(step, "name")),
         status=step["status"],
         seconds=seconds,
         fraction=_fraction(step, seconds) if running else None,
-        detail=_detail(step) if running else clean_line(step.get("error") or ""),
+        detail=_detail(step) if running else clean_line(in_words(step, "error")),
     )
 
 

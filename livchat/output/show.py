@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from livchat.errors import LivChatError
+from livchat.messages import in_words
 from livchat.output.messages import translate
 from livchat.sanitize import clean_line, clean_text
 
@@ -79,10 +80,11 @@ def note(text: str) -> None:
 
 def error(problem: LivChatError) -> None:
     """What happened, why, and the next command: at most four lines, on stderr."""
-    lines = [f"{translate('error')}: {clean_line(problem.message)}"]
+    found = {"error": problem.message, "hint": problem.hint, "messages": problem.messages}
+    lines = [f"{translate('error')}: {clean_line(in_words(found, 'error'))}"]
     lines.extend(map(clean_line, _reasons(problem)[: 2 if problem.hint else 3]))
     if problem.hint:
-        lines.append(f"{translate('hint')}: {clean_line(problem.hint)}")
+        lines.append(f"{translate('hint')}: {clean_line(in_words(found, 'hint'))}")
     note("\n".join(lines))
 
 

@@ -22,6 +22,13 @@ class Wire(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
+class MessageReference(Wire):
+    """The id of a sentence and its values: texts, numbers, and others like it with their `text`."""
+
+    id: str
+    values: dict[str, Any]
+
+
 class Request(BaseModel):
     """A request. Unknown fields are refused."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from livchat.wire.base import Request, Wire
+from livchat.wire.base import MessageReference, Request, Wire
 
 FindingId = Annotated[
     str, StringConstraints(pattern=r"^[a-z]{2,30}/[a-z_]{2,30}/[A-Za-z0-9._~-]{1,80}$")
@@ -31,6 +31,7 @@ class Finding(Wire):
     `mend` is what a job can do about it, None where only `hint` helps. `home` is the installation
     that made it; `job_id` the job that did, where that is known. `named_only`: it is never mended
     with all the others, for it may be somebody's or something that only a lost table knew.
+    `messages` has the sentences in `detail`, `why` and `hint`, by field.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Finding(Wire):
     mend: Mending | None = None
     named_only: bool = False
     hint: str | None = None
+    messages: dict[str, MessageReference] | None = None
 
 
 class Checked(Wire):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from livchat.job_state import JobStatus, Rollback, StepStatus
-from livchat.wire.base import Wire
+from livchat.wire.base import MessageReference, Wire
 
 
 class StepProgress(Wire):
@@ -17,7 +17,10 @@ class StepProgress(Wire):
 
 
 class Step(Wire):
-    """One step of a job. `expected_seconds` is the median of its past runs."""
+    """One step of a job. `expected_seconds` is the median of its past runs.
+
+    `messages` has the sentences in `name` and `error`, by field, where there are any.
+    """
 
     name: str
     status: StepStatus
@@ -27,6 +30,7 @@ class Step(Wire):
     completed_at: str | None = None
     error: str | None = None
     expected_seconds: float = 0
+    messages: dict[str, MessageReference] | None = None
 
 
 class LogLine(Wire):
@@ -61,7 +65,10 @@ class JobSummary(Wire):
 
 
 class Job(JobSummary):
-    """A job, whole. `logs` holds its last 100 lines; `cursor` is where its events go on."""
+    """A job, whole. `logs` holds its last 100 lines; `cursor` is where its events go on.
+
+    `messages` has the sentences in `error` and `hint`, by field, where there are any.
+    """
 
     params: dict[str, Any]
     steps_completed: list[str]
@@ -72,6 +79,7 @@ class Job(JobSummary):
     left_behind: list[str]
     logs: list[LogLine]
     cursor: str
+    messages: dict[str, MessageReference] | None = None
 
 
 class JobEvent(Wire):

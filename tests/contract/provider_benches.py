@@ -25,6 +25,15 @@ from tests.contract.sandbox_process import SandboxProcess, running
 from tests.integration.own_machine import Landlord
 
 TIMEOUT_SECONDS = 20.0
+OFFERS = {
+    "hetzner": {"token", "machines", "addresses"},
+    "own": set[str](),
+    "sandbox": {"machines", "addresses", "dns"},
+}
+"""What a provider offers: a token to be given, machines, addresses to be reserved, a DNS account.
+
+A promise about what it does not offer is not tried on it; that it offers just this, a test asks it.
+"""
 
 
 @dataclass(frozen=True)
@@ -50,17 +59,10 @@ class Bench:
     machine: Callable[[], Any]
     speaks_ssh: bool = True
 
-    def selling(self) -> Provider:
-        """The provider; the test is skipped if it sells no machines."""
-        if not self.provider.sells_machines:
-            pytest.skip(f"{self.provider.name} sells no machines")
-        return self.provider
-
     def addresses(self) -> Addresses:
-        """Its addresses; the test is skipped if none can be reserved there."""
+        """Its addresses that can be reserved."""
         found = self.provider.addresses
-        if found is None:
-            pytest.skip(f"{self.provider.name} has no addresses to be reserved")
+        assert found is not None
         return found
 
     def lose_the_next_response(self, route: str) -> None:

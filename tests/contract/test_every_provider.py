@@ -25,6 +25,7 @@ from livchatd.providers.base import MachineOrder, Owner, Provider, ResourceKind
 from livchatd.providers.registry import PROVIDERS
 from tests.contract.provider_benches import (
     BENCHES,
+    OFFERS,
     Bench,
     new_key,
     new_order,
@@ -39,6 +40,12 @@ ANY_JOB = Owner("3f9a1c2b", "web")
 FOREIGN = Owner("0000beef", "web")
 KINDS: tuple[ResourceKind, ...] = ("machine", "address", "key")
 UNKNOWN = "4000000"
+
+
+def offering(what: str, *, offered: bool = True) -> pytest.MarkDecorator:
+    """Try it on the providers that offer something, or on those that do not."""
+    names = [name for name in sorted(PROVIDERS) if (what in OFFERS[name]) is offered]
+    return pytest.mark.parametrize("bench", names, indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +78,17 @@ def test_every_provider_of_the_table_is_tried_here() -> None:
     assert sorted(BENCHES) == sorted(PROVIDERS)
 
 
+async def test_it_offers_what_is_tried_on_it(bench: Bench) -> None:
+    provider = bench.provider
+    offered = {
+        "token": PROVIDERS[provider.name].takes_token,
+        "machines": provider.sells_machines,
+        "addresses": provider.addresses is not None,
+        "dns": await provider.dns() is not None,
+    }
+    assert {what for what, there in offered.items() if there} == OFFERS[provider.name]
+
+
 # -- who it is
 
 
@@ -85,9 +103,8 @@ async def test_a_good_credential_is_accepted(bench: Bench) -> None:
     assert offset is None or abs(offset) < 60
 
 
+@offering("token")
 async def test_a_wrong_token_is_refused_and_not_shown(bench: Bench) -> None:
-    if not PROVIDERS[bench.provider.name].takes_token:
-        pytest.skip(f"{bench.provider.name} takes no token")
     wrong = replace(bench.settings, token=SecretStr("x" * 64))
     stranger = PROVIDERS[bench.provider.name].build(wrong)
     with pytest.raises(Unauthorized) as raised:
@@ -100,8 +117,9 @@ async def test_a_wrong_token_is_refused_and_not_shown(bench: Bench) -> None:
 # -- what it sells
 
 
+@offering("machines")
 async def test_what_it_sells_has_a_price_a_location_and_an_image(bench: Bench) -> None:
-    provider = bench.selling()
+    provider = bench.provider
     types, images = await provider.server_types(), await provider.images()
     locations = {location.name for location in await provider.locations()}
     places = [place for kind in types for place in kind.locations]
@@ -114,10 +132,9 @@ async def test_what_it_sells_has_a_price_a_location_and_an_image(bench: Bench) -
         assert any(image.architecture == architecture for image in images)
 
 
+@offering("machines", offered=False)
 async def test_one_that_sells_nothing_says_what_to_do_instead(bench: Bench) -> None:
     provider = bench.provider
-    if provider.sells_machines:
-        pytest.skip(f"{provider.name} sells machines")
     assert await provider.server_types() == []
     assert await provider.locations() == []
     assert await provider.images() == []
@@ -134,8 +151,9 @@ async def test_one_that_sells_nothing_says_what_to_do_instead(bench: Bench) -> N
 # -- a machine's life
 
 
+@offering("machines")
 async def test_a_machine_is_found_by_its_owner_and_by_its_id(bench: Bench) -> None:
-    provider = bench.selling()
+    provider = bench.provider
     machine_id = await bought(provider)
     found = await provider.find_machine(OURS)
     assert found is not None
@@ -149,10 +167,11 @@ async def test_a_machine_is_found_by_its_owner_and_by_its_id(bench: Bench) -> No
         assert await provider.find_machine(other) is None
 
 
+@offering("machines")
 async def test_an_order_whose_response_is_lost_is_adopted_and_never_placed_again(
     bench: Bench,
 ) -> None:
-    provider = bench.selling()
+    provider = bench.provider
     order = await new_order(provider, OURS)
     bench.lose_the_next_response("POST /servers")
     with suppress(ProviderUnavailable, Conflict):
@@ -165,8 +184,9 @@ async def test_an_order_whose_response_is_lost_is_adopted_and_never_placed_again
     assert bench.machines() == [found.id]
 
 
+@offering("machines")
 async def test_searches_at_the_same_time_find_each_its_own(bench: Bench) -> None:
-    provider = bench.selling()
+    provider = bench.provider
     names = ["a", "b", "c"]
     owners = [replace(OURS, server=name, root_job_id=f"job_{name}") for name in names]
     ids = [await bought(provider, owner, name) for owner, name in zip(owners, names, strict=True)]
@@ -178,8 +198,9 @@ async def test_searches_at_the_same_time_find_each_its_own(bench: Bench) -> None
     assert [machine and machine.id for machine in found] == [*ids, *ids, None]
 
 
+@offering("machines")
 async def test_a_machine_is_deleted_once_and_then_again(bench: Bench) -> None:
-    provider = bench.selling()
+    provider = bench.provider
     machine_id = await bought(provider)
     for _ in range(2):
         await provider.delete_machine(machine_id, ANY_JOB)
@@ -188,8 +209,9 @@ async def test_a_machine_is_deleted_once_and_then_again(bench: Bench) -> None:
     assert bench.machines() == []
 
 
+@offering("machines")
 async def test_a_key_is_added_once_under_any_name_and_deleted(bench: Bench) -> None:
-    provider = bench.selling()
+    provider = bench.provider
     line = public_line(new_key())
     ids = await asyncio.gather(*(provider.ensure_key(f"key-{n}", line, OURS) for n in range(4)))
     assert len(set(ids)) == 1
@@ -203,6 +225,7 @@ async def test_a_key_is_added_once_under_any_name_and_deleted(bench: Bench) -> N
 # -- addresses that are reserved
 
 
+@offering("addresses")
 async def test_an_address_is_kept_while_its_machine_goes(bench: Bench) -> None:
     addresses, provider = bench.addresses(), bench.provider
     machine_id = await bought(provider)
@@ -218,6 +241,7 @@ async def test_an_address_is_kept_while_its_machine_goes(bench: Bench) -> None:
         assert await addresses.find_address(ANY_JOB) is None
 
 
+@offering("addresses")
 async def test_an_address_whose_response_is_lost_is_found_and_not_reserved_twice(
     bench: Bench,
 ) -> None:
@@ -260,8 +284,9 @@ async def test_what_livchat_made_is_listed_with_its_installation_and_its_price(
         assert again == replace(one, price_monthly=None, currency=None)
 
 
+@offering("machines")
 async def test_every_kind_of_resource_is_deleted_by_its_id(bench: Bench) -> None:
-    provider = bench.selling()
+    provider = bench.provider
     await bought(provider)
     for one in sorted(await provider.list_resources(), key=lambda one: KINDS.index(one.kind)):
         for _ in range(2):
@@ -270,8 +295,9 @@ async def test_every_kind_of_resource_is_deleted_by_its_id(bench: Bench) -> None
     assert await provider.list_resources() == []
 
 
+@offering("machines")
 async def test_what_another_installation_made_is_never_touched(bench: Bench) -> None:
-    provider = bench.selling()
+    provider = bench.provider
     machine_id = await bought(provider)
     before = await provider.list_resources()
     with pytest.raises(Conflict):
@@ -286,8 +312,9 @@ async def test_what_another_installation_made_is_never_touched(bench: Bench) -> 
     assert await provider.list_resources() == before
 
 
+@offering("machines")
 async def test_what_is_nobodys_is_never_touched(bench: Bench) -> None:
-    provider = bench.selling()
+    provider = bench.provider
     strangers = Strangers(bench.sandbox.address)
     made: dict[ResourceKind, str] = {
         "machine": strangers.machine("somebodys", {}),
@@ -340,18 +367,19 @@ async def test_its_machine_is_spoken_to_where_its_endpoints_say(bench: Bench) ->
     await shells.close()
 
 
+@offering("dns")
 async def test_a_dns_account_that_it_brings_can_be_used(bench: Bench) -> None:
     access = await bench.provider.dns()
-    if access is None:
-        pytest.skip(f"{bench.provider.name} brings no DNS account")
+    assert access is not None
     account = CloudflareDns(access.base_url, SecretStr(access.api_token))
     assert await account.zones()
     await account.close()
     assert access.api_token not in repr(access)
 
 
+@offering("machines")
 async def test_once_closed_nothing_is_bought_any_more(bench: Bench) -> None:
-    provider = bench.selling()
+    provider = bench.provider
     order = await new_order(provider, OURS)
     await provider.close()
     with pytest.raises(ProviderUnavailable, match="is closed"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from livchat.errors import LivChatError
+from livchat.messages import references
 from livchat.wire.doctor import Finding, Severity
 from livchat.wire.servers import ServerStatus
 from livchatd.installation import Installation, read_comment
@@ -91,6 +92,7 @@ def resource_finding(
     if orphan is None:
         return None
     older = not foreign and resource.created_at < installation.created_at
+    why = orphan.why + OLDER_THAN_TABLE if older else orphan.why
     finding = Finding(
         id=f"{provider}/{resource.kind}/{resource.id}",
         kind=f"{'foreign' if foreign else 'orphan'}_{resource.kind}",
@@ -106,7 +108,8 @@ def resource_finding(
             )
             if part
         ),
-        why=orphan.why + (OLDER_THAN_TABLE if older else ""),
+        why=why,
+        messages=references({"why": why}),
         price_monthly=resource.price_monthly,
         currency=resource.currency,
         since=resource.created_at or None,
@@ -148,6 +151,7 @@ def record_finding(
     kind = {"delete": "orphan_record", "point": "astray_record"}[orphan.mend]
     older = ours and orphan.mend == "delete" and record.created_at < installation.created_at
     name = f"{zone.account}/record/{record.id}"
+    why = orphan.why + OLDER_THAN_TABLE if older else orphan.why
     finding = Finding(
         id=name,
         kind=kind if ours else "foreign_record",
@@ -155,7 +159,8 @@ def record_finding(
         provider=zone.account,
         name=record.name,
         detail=f"{record.type} {record.content} for {comment.app} on '{comment.server}'",
-        why=orphan.why + (OLDER_THAN_TABLE if older else ""),
+        why=why,
+        messages=references({"why": why}),
         since=record.created_at or None,
         home=comment.installation_id or OLDER_VERSION,
         mend=orphan.mend,
@@ -218,6 +223,7 @@ def credential_finding(name: str, error: LivChatError) -> DoctorFinding:
             detail=f"the credential for {name}",
             why=error.message,
             hint=error.hint or f"livchat config {command}",
+            messages=references({"why": error.message, "hint": error.hint}),
         )
     )
 

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from livchat.job_state import JobStatus, StepStatus
+from livchat.messages import references
 from livchatd.jobs.durations import DurationRow, Durations, critical_path_seconds
 from livchatd.jobs.step import Facts, Step, Workflow
 from livchatd.storage.database import now
@@ -67,6 +68,8 @@ class ActiveStep:
     started_clock: float = 0.0
     """When it began, by the monotonic clock."""
     progress_unsent: bool = False
+    messages: dict[str, Any] | None = None
+    """Ids and values of the sentences in `name` and `error`; see `livchat.messages`."""
 
     def begin(self, *, may_change: bool) -> None:
         """Put the step to work; `may_change`: nothing is checked before its `apply`."""
@@ -75,7 +78,13 @@ class ActiveStep:
         self.may_have_changed = self.may_have_changed or may_change
         self.started_at = self.started_at or now()
         self.started_clock = monotonic()
-        self.error = None
+        self.set_error(None, None)
+
+    def set_error(self, text: str | None, reference: dict[str, Any] | None) -> None:
+        """Set the error or take it away; `reference` is its id and values, if it has them."""
+        self.error = text
+        others = {name: one for name, one in (self.messages or {}).items() if name != "error"}
+        self.messages = {**others, **(reference or {})} or None
 
     def to_wire(self) -> dict[str, Any]:
         """Return the step as the API shows it."""
@@ -88,6 +97,7 @@ class ActiveStep:
             "completed_at": self.completed_at,
             "error": self.error,
             "expected_seconds": round(self.expected_seconds, 3),
+            **({"messages": self.messages} if self.messages else {}),
         }
 
     def to_row(self) -> tuple[Any, ...]:
@@ -101,6 +111,7 @@ class ActiveStep:
             self.started_at,
             self.completed_at,
             self.error,
+            json.dumps(self.messages) if self.messages else None,
             self.position,
         )
 
@@ -150,6 +161,8 @@ class ActiveJob:
     error: str | None = None
     error_code: str | None = None
     hint: str | None = None
+    messages: dict[str, Any] | None = None
+    """Ids and values of the sentences in `error` and `hint`; see `livchat.messages`."""
     facts_stored: str = ""
     """The facts as they are in the table: a JSON text."""
     task: asyncio.Task[None] | None = None
@@ -252,6 +265,7 @@ def new_job(
             key,
             step.title,
             durations.expected(key, duration_key, step.expected_seconds * scale),
+            messages=references({"name": step.title}),
         )
         for position, (key, step) in enumerate(definitions.items())
     ]

@@ -11,6 +11,7 @@ from typing import Any
 
 from livchat.errors import CursorGone, InvalidRequest, NotFound
 from livchat.job_state import LOG_TAIL
+from livchat.messages import JOB_MISSING
 from livchatd.jobs.active import ActiveJob, ActiveStep, completed_and_remaining
 from livchatd.jobs.event_feed import Event
 from livchatd.storage.database import Transaction, now
@@ -21,15 +22,16 @@ JOB_COLUMNS = (
     "rollback, retry_of"
 )
 _JOB_BY_ID = (
-    f"SELECT n, params, result, hint, left_behind, {JOB_COLUMNS} FROM jobs WHERE job_id = ?"
+    f"SELECT n, params, result, hint, left_behind, messages, {JOB_COLUMNS} "
+    "FROM jobs WHERE job_id = ?"
 )
 _STEPS_OF_JOB = (
-    "SELECT title, status, attempt, progress, started_at, completed_at, error, expected "
+    "SELECT title, status, attempt, progress, started_at, completed_at, error, expected, messages "
     "FROM steps WHERE n = ? ORDER BY position"
 )
 _CHANGE_STEP = (
     "UPDATE steps SET status = ?, attempt = ?, touched = ?, progress = ?, started_at = ?, "
-    "completed_at = ?, error = ? WHERE position = ? AND n = ?"
+    "completed_at = ?, error = ?, messages = ? WHERE position = ? AND n = ?"
 )
 _TAKE_LOCK = (
     "INSERT INTO locks VALUES (?1, ?2) RETURNING (SELECT job_id FROM locks JOIN jobs USING (n) "
@@ -59,7 +61,7 @@ def add_job(tx: Transaction, columns: Mapping[str, Any], steps: Iterable[ActiveS
     _add_rows(
         tx,
         "steps (n, key, title, expected, status, attempt, touched, progress, started_at, "
-        "completed_at, error, position)",
+        "completed_at, error, messages, position)",
         [(n, step.key, step.title, step.expected_seconds, *step.to_row()) for step in steps],
     )
     return n
@@ -105,7 +107,7 @@ def read_job(connection: sqlite3.Connection, job_id: str, epoch: str, seq: int) 
     try:
         row = connection.execute(_JOB_BY_ID, (job_id,)).fetchone()
         if row is None:
-            raise NotFound(f"there is no job '{job_id}'", hint="livchat job list")
+            raise NotFound(JOB_MISSING(job=job_id), hint="livchat job list")
         n = row[0]
         steps = connection.execute(_STEPS_OF_JOB, (n,)).fetchall()
         lines = connection.execute(
@@ -115,7 +117,7 @@ def read_job(connection: sqlite3.Connection, job_id: str, epoch: str, seq: int) 
         last = connection.execute("SELECT max(seq) FROM events").fetchone()[0] or seq
     finally:
         connection.execute("COMMIT")
-    job: dict[str, Any] = dict(zip(JOB_COLUMNS.split(", "), row[5:], strict=True))
+    job: dict[str, Any] = dict(zip(JOB_COLUMNS.split(", "), row[6:], strict=True))
     job["cancel_requested"] = bool(job["cancel_requested"])
     completed, remaining = completed_and_remaining((s[0], s[1]) for s in steps)
     job["params"] = json.loads(row[1])
@@ -126,6 +128,8 @@ def read_job(connection: sqlite3.Connection, job_id: str, epoch: str, seq: int) 
     job["left_behind"] = json.loads(row[4])
     job["logs"] = [json.loads(line[0])["log"] for line in reversed(lines)]
     job["cursor"] = f"{epoch}-{last}"
+    if row[5]:
+        job["messages"] = json.loads(row[5])
     return job
 
 
@@ -138,7 +142,7 @@ def read_logs(
     """
     found = connection.execute("SELECT n FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
     if found is None:
-        raise NotFound(f"there is no job '{job_id}'", hint="livchat job list")
+        raise NotFound(JOB_MISSING(job=job_id), hint="livchat job list")
     where, values = ["n = ?", "type = 'log'"], [found[0]]
     for name, value in (("step", step), ("level", level)):
         if value is not None:
@@ -243,7 +247,7 @@ def job_row(connection: sqlite3.Connection, job_id: str) -> dict[str, Any]:
     """Return the row of a job; `NotFound`."""
     rows = _dicts(connection.execute("SELECT * FROM jobs WHERE job_id = ?", (job_id,)))
     if not rows:
-        raise NotFound(f"there is no job '{job_id}'", hint="livchat job list")
+        raise NotFound(JOB_MISSING(job=job_id), hint="livchat job list")
     return rows[0]
 
 
@@ -288,6 +292,7 @@ def _update_sql(names: tuple[str, ...]) -> str:
 
 
 def _step(row: tuple[Any, ...]) -> dict[str, Any]:
+    messages = {"messages": json.loads(row[8])} if row[8] else {}
     return {
         "name": row[0],
         "status": row[1],
@@ -297,6 +302,7 @@ def _step(row: tuple[Any, ...]) -> dict[str, Any]:
         "completed_at": row[5],
         "error": row[6],
         "expected_seconds": round(row[7], 3),
+        **messages,
     }
 
 

@@ -38,7 +38,7 @@ _COLUMNS = frozenset(
         "rollback",
     }
 )
-_JSON_COLUMNS = frozenset({"result", "left_behind"})
+_JSON_COLUMNS = frozenset({"result", "left_behind", "messages"})
 STORAGE_RETRY_SECONDS = 1.0
 """The pause between tries to write while the disk is full."""
 MAX_LOG_LINE = 4000

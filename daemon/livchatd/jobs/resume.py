@@ -9,6 +9,7 @@ from typing import Any
 
 from livchat.errors import LivChatError
 from livchat.job_state import JobStatus, StepStatus
+from livchat.messages import references
 from livchatd.jobs.active import ActiveJob, ActiveStep
 from livchatd.jobs.step import Workflow
 
@@ -37,7 +38,8 @@ def resume(
     for position, (key, definition) in enumerate(definitions.items()):
         row = kept.get(key)
         expected = row["expected"] if row else definition.expected_seconds
-        step = ActiveStep(position, key, definition.title, expected)
+        messages = references({"name": definition.title})
+        step = ActiveStep(position, key, definition.title, expected, messages=messages)
         if row is not None:
             _restore(step, row)
         steps.append(step)
@@ -59,6 +61,7 @@ def resume(
     job.cancel_requested = bool(job_row["cancel_requested"])
     job.waiting_for = job_row["waiting_for"]
     job.error, job.error_code, job.hint = job_row["error"], job_row["error_code"], job_row["hint"]
+    job.messages = json.loads(job_row["messages"]) if job_row["messages"] else None
     job.facts_stored = job_row["learnt"]
     return job
 
@@ -82,4 +85,5 @@ def _restore(step: ActiveStep, row: Mapping[str, Any]) -> None:
     step.progress = json.loads(row["progress"]) if row["progress"] else None
     step.started_at, step.completed_at = row["started_at"], row["completed_at"]
     step.error = row["error"]
+    step.messages = json.loads(row["messages"]) if row["messages"] else step.messages
     step.started_clock = monotonic()

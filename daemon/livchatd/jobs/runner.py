@@ -10,6 +10,7 @@ from typing import Any
 
 from livchat.errors import LivChatError, TimedOut
 from livchat.job_state import JobStatus, StepStatus
+from livchat.messages import DAEMON_FAULT, STEP_FAILED, TOOK_TOO_LONG, references
 from livchatd.jobs.active import ActiveJob, ActiveStep
 from livchatd.jobs.durations import Durations
 from livchatd.jobs.recorder import ActiveStepContext, Recorder
@@ -135,11 +136,15 @@ class Runner:
     ) -> None:
         step.status = StepStatus.FAILED
         failure = _as_livchat_error(error)
-        step.error = self._recorder.clean(failure.message)
+        clean = self._recorder.clean
+        step.set_error(clean(failure.message), references({"error": failure.message}, clean))
         if first:
-            job.error = f"{step.title}: {step.error}"
+            title = job.definitions[step.key].title
+            message = STEP_FAILED(step=title, error=failure.message)
+            job.error = clean(message)
             job.error_code = failure.code
             job.hint = failure.hint or f"livchat job retry {job.job_id}"
+            job.messages = references({"error": message, "hint": job.hint}, clean)
         if not isinstance(error, LivChatError | Retry | TimeoutError):
             logger.error("job %s, step %s", job.job_id, step.title, exc_info=error)
 
@@ -175,7 +180,7 @@ class Runner:
         await _stop(job)
         _mark_interrupted(job)
         error = {
-            "error": f"the daemon met a fault of its own: {type(bug).__name__}",
+            "error": DAEMON_FAULT(kind=type(bug).__name__),
             "error_code": LivChatError.code,
             "hint": "livchat daemon logs",
         }
@@ -229,7 +234,7 @@ class Runner:
                     raise
                 await self._pause(job, step, context, error, attempt)
             else:
-                step.error = None
+                step.set_error(None, None)
                 return
 
     async def _attempt(self, job: ActiveJob, step: ActiveStep, context: ActiveStepContext) -> None:
@@ -262,7 +267,8 @@ class Runner:
         message, seconds = _as_livchat_error(error).message, self._policy.backoff(error, attempt)
         when = f" in {seconds:.0f} s" if seconds >= 1 else ""
         context.log(f"{message}; trying again{when}", "warning")
-        step.error = self._recorder.clean(message)
+        clean = self._recorder.clean
+        step.set_error(clean(message), references({"error": message}, clean))
         step.attempt += 1
         await self._recorder.change(job, [step], kind="step")
         await asyncio.sleep(seconds)
@@ -282,7 +288,8 @@ def _past_no_return(job: ActiveJob) -> bool:
 
 
 def _error_fields(job: ActiveJob) -> dict[str, Any]:
-    return {"error": job.error, "error_code": job.error_code, "hint": job.hint}
+    found = {"error": job.error, "error_code": job.error_code, "hint": job.hint}
+    return {**found, "messages": job.messages} if job.messages else found
 
 
 async def _stop(job: ActiveJob) -> None:
@@ -327,7 +334,5 @@ def _as_livchat_error(error: BaseException) -> LivChatError:
     if isinstance(error, Retry):
         return TimedOut(error.reason)
     if isinstance(error, TimeoutError):
-        return TimedOut("it took longer than it may")
-    return LivChatError(
-        f"the daemon met a fault of its own: {type(error).__name__}", hint="livchat daemon logs"
-    )
+        return TimedOut(TOOK_TOO_LONG())
+    return LivChatError(DAEMON_FAULT(kind=type(error).__name__), hint="livchat daemon logs")

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field, replace
 
 from livchat.errors import Conflict
+from livchat.messages import SERVER_THERE
 from livchat.wire.servers import (
     CreateServer,
     Server,
@@ -159,7 +160,7 @@ class ServerOperations:
             return
         job_id = self.engine.active_job_of(name)
         raise Conflict(
-            f"there is already a server '{name}'",
+            SERVER_THERE(name=name),
             hint=f"livchat job watch {job_id}" if job_id else f"livchat server show {name}",
             details={"server": name, "job_id": job_id},
         )

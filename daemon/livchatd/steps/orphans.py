@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
+from livchat.messages import SERVER_MISSING_HERE
 from livchat.wire.doctor import Mending
 from livchatd.installation import RecordComment, shortened
 from livchatd.integrations.dns import Record
@@ -69,7 +70,7 @@ def orphaned_resource(resource: Resource, provider: str, state: KnownState) -> O
     severity: Literal["error", "warning"] = "warning" if resource.kind == "key" else "error"
     record = state.servers.get(server)
     if record is None:
-        return Orphan(f"there is no server '{server}' here", severity)
+        return Orphan(SERVER_MISSING_HERE(name=server), severity)
     if record.provider != provider:
         return Orphan(f"the server '{server}' here is at {record.provider}", severity)
     known_id = {"machine": record.machine_id, "address": record.address_id}.get(resource.kind)
@@ -91,7 +92,7 @@ def orphaned_record(
     if server is not None and (server.provider == SANDBOX) != (account == SANDBOX):
         server = None
     if server is None:
-        return _without_app(record, state, f"there is no server '{comment.server}' here")
+        return _without_app(record, state, SERVER_MISSING_HERE(name=comment.server))
     if comment.app not in state.apps.get(server.name, ()):
         return _without_app(record, state, f"there is no {comment.app} on '{server.name}'")
     if record.content == server.ip_address or server.ip_address is None:

@@ -11,6 +11,7 @@ from typing import TypedDict, Unpack
 from pydantic import BaseModel, ConfigDict
 
 from livchat.errors import Conflict, NotConfigured, NotFound
+from livchat.messages import SERVER_MISSING, SERVER_THERE
 from livchat.wire.apps import AppStatus, InstalledApp
 from livchat.wire.servers import Challenge, Server, ServerStatus, domain_of
 from livchatd.storage.database import Database, Transaction
@@ -133,7 +134,7 @@ class Inventory:
         """Return a server; `NotFound` if there is none of that name."""
         found = self.find(name)
         if found is None:
-            raise NotFound(f"there is no server '{name}'", hint="livchat server list")
+            raise NotFound(SERVER_MISSING(name=name), hint="livchat server list")
         return found
 
     def address(self, name: str) -> str:
@@ -174,9 +175,7 @@ class Inventory:
     def reserve(self, tx: Transaction, record: ServerRecord) -> None:
         """Add a server within a transaction; `Conflict` if its name is taken."""
         if tx.execute("SELECT 1 FROM servers WHERE name = ?", (record.name,)).fetchone():
-            raise Conflict(
-                f"there is already a server '{record.name}'", details={"server": record.name}
-            )
+            raise Conflict(SERVER_THERE(name=record.name), details={"server": record.name})
         tx.execute("INSERT INTO servers VALUES (?, ?)", (record.name, record.model_dump_json()))
 
     async def add_server(self, record: ServerRecord) -> None:

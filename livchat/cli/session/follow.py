@@ -15,6 +15,7 @@ import typer
 from livchat.client.client import Client
 from livchat.errors import JobCancelled, JobFailed, WaitTimedOut
 from livchat.job_state import ENDED
+from livchat.messages import in_words
 from livchat.output import show
 from livchat.output.formatting import roughly
 from livchat.output.job_view import JobView, failed_step
@@ -69,7 +70,7 @@ def finish(job: Json, output: Format, *, human: Human = job_result) -> None:
     if job["status"] == "cancelled":
         raise JobCancelled(
             translate("job_cancelled", summary=job["summary"]),
-            hint=job.get("hint") or f"livchat job retry {job['job_id']}",
+            hint=in_words(job, "hint") or f"livchat job retry {job['job_id']}",
             details={"why": _rollback(job), "left_behind": job.get("left_behind") or []},
         )
     raise _failure(job)
@@ -79,9 +80,12 @@ def _failure(job: Json) -> JobFailed:
     step = failed_step(job)
     key = "job_failed" if step else "job_failed_early"
     error = JobFailed(
-        translate(key, summary=job["summary"], step=step["name"] if step else ""),
-        hint=job.get("hint") or f"livchat job retry {job['job_id']}",
-        details={"why": job.get("error"), "left_behind": job.get("left_behind") or []},
+        translate(key, summary=job["summary"], step=in_words(step, "name") if step else ""),
+        hint=in_words(job, "hint") or f"livchat job retry {job['job_id']}",
+        details={
+            "why": in_words(job, "error") or None,
+            "left_behind": job.get("left_behind") or [],
+        },
     )
     if error.details["left_behind"]:
         error.exit_code = 3

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from livchat.messages import in_words
 from livchat.output.formatting import local, price
 from livchat.output.messages import translate
 from livchat.output.tables.columns import columns
@@ -78,7 +79,7 @@ def _table(findings: Sequence[Json], *, with_owner: bool = False) -> Iterator[st
     for one, line in zip(findings, lines, strict=True):
         made = translate("made_by", job=one["job_id"]) if one.get("job_id") else ""
         yield line
-        yield clean_line(f"  {one['id']}: {one['why']}{made}")
+        yield clean_line(f"  {one['id']}: {in_words(one, 'why')}{made}")
 
 
 def _advice(findings: Sequence[Json]) -> Iterator[str]:
@@ -88,7 +89,7 @@ def _advice(findings: Sequence[Json]) -> Iterator[str]:
     yield ""
     for one in findings:
         if one.get("mend") is None and one.get("hint"):
-            yield clean_line(f"{one['name']}: {one['hint']}")
+            yield clean_line(f"{one['name']}: {in_words(one, 'hint')}")
     mendable = [one for one in findings if one.get("mend") and not one.get("named_only")]
     if mendable:
         yield translate("mend_all") + _savings(mendable)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from livchat.messages import in_words
 from livchat.output.formatting import local, moment, roughly
 from livchat.output.messages import translate
 from livchat.output.tables.columns import columns, record
@@ -41,17 +42,23 @@ def job(found: Json) -> Iterator[str]:
             ("took", _duration(found)),
             ("waiting for", found.get("waiting_for")),
             ("retry of", found.get("retry_of")),
-            ("error", found.get("error")),
+            ("error", in_words(found, "error") or None),
             ("rollback", found.get("rollback")),
             (translate("left"), found.get("left_behind")),
-            (translate("hint"), found.get("hint")),
+            (translate("hint"), in_words(found, "hint") or None),
         ]
     )
     steps = found["steps"]
     if steps:
         yield ""
         rows = [
-            (i, step["name"], translate(step["status"]), _duration(step), step.get("error"))
+            (
+                i,
+                in_words(step, "name"),
+                translate(step["status"]),
+                _duration(step),
+                in_words(step, "error"),
+            )
             for i, step in enumerate(steps, start=1)
         ]
         yield from columns(("#", "STEP", "STATUS", "TOOK", "ERROR"), rows)

@@ -6,6 +6,9 @@ import json
 
 import pytest
 
+from livchat.errors import Conflict
+from livchat.mcp.confirmation.purchase import purchase
+from livchat.mcp.inputs import CreateServerInput, body
 from tests.integration.daemon_process import DaemonProcess
 from tests.integration.mcp.conversation import ERAS, SETUP, Person, in_memory, said
 
@@ -124,10 +127,16 @@ async def test_a_server_that_costs_money_is_bought_at_the_price_that_was_shown(
         assert "7.13 EUR por mês" in person.questions[0]
         assert daemon.request("GET", "/api/servers").json["total"] == 0
         retired = await assistant.refused("criar-servidor", **{**order, "server_type": "cx11"})
-        assert "cx23 em nbg1 (7.13 EUR por mês)" in retired["error"]
+        assert "cx11 is retired; to be had: " in retired["error"]
         person.agrees = True
         made = await assistant.does("criar-servidor", name="b", provider="hetzner")
         ordered = daemon.request("GET", f"/api/jobs/{made['job_id']}").json["params"]
+        prepared = purchase(daemon.client, CreateServerInput(name="c", provider="hetzner"))
+        planned = daemon.client.plan_server({"name": "c", "provider": "hetzner"})
+        agreed = body(prepared.request)
+        assert agreed["plan_hash"] == planned["hash"]
+        with pytest.raises(Conflict, match="what was agreed to is not what there is now"):
+            daemon.client.create_server({**agreed, "plan_hash": "0" * 64})
         # The sandbox's machines stand where only its own provider looks: nothing to wait for.
         daemon.request("DELETE", f"/api/jobs/{made['job_id']}")
         daemon.wait(made["job_id"])

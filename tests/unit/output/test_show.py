@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from string import Formatter
 
 import pytest
 
 from livchat.errors import InvalidRequest, LivChatError
 from livchat.output import show
 from livchat.output.formatting import duration, price
-from livchat.output.messages import _TABLE, translate
+from livchat.output.messages import translate
 from livchat.output.show import Format
 from livchat.output.tables import jobs as tables
 
@@ -77,14 +76,6 @@ def test_the_locale_chooses_the_language(monkeypatch: pytest.MonkeyPatch) -> Non
     assert translate("error") == "erro"
     monkeypatch.setenv("LC_ALL", "en_US.UTF-8")
     assert translate("error") == "error"
-
-
-@pytest.mark.parametrize("key", sorted(_TABLE))
-def test_both_languages_take_the_same_values(key: str) -> None:
-    english, portuguese = (
-        {field for _, field, _, _ in Formatter().parse(text) if field} for text in _TABLE[key]
-    )
-    assert english == portuguese
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ async def add_version_headers(_: web.Request, response: web.StreamResponse) -> N
 
 def error_response(error: LivChatError, cause: web.HTTPException | None = None) -> web.Response:
     """Return the response for an error."""
-    response = reply(ErrorResponse.of(error), error.status)
+    response = reply(ErrorResponse.of(error).model_dump_json(exclude_unset=True), error.status)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if error.status == 429 and "retry_after" in error.details:

@@ -128,7 +128,7 @@ class Connection(web.RequestHandler):
             error = LivChatError("something broke inside the daemon", hint="livchat daemon logs")
         if request.writer is not None and request.writer.output_size > 0:
             raise ConnectionError("the answer had begun already")
-        text = ErrorResponse.of(error).model_dump_json()
+        text = ErrorResponse.of(error).model_dump_json(exclude_unset=True)
         response = web.Response(status=error.status, text=text, content_type="application/json")
         response.force_close()
         return response

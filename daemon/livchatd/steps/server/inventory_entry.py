@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from livchat.errors import LivChatError, ProviderError, ProviderUnavailable, TimedOut
+from livchat.messages import RECORD_SERVER, RESERVE_NAME, WAIT_FOR_SSH
 from livchat.wire.servers import ServerStatus
 from livchatd.installation import Installation
 from livchatd.integrations.ssh.interfaces import Shells
@@ -71,7 +72,7 @@ class ReserveName(MachineStep):
 
     inventory: Inventory
     vault: Vault
-    title = "Reserve the name"
+    title = RESERVE_NAME()
     expected_seconds = 0.05
 
     async def check(self, context: StepContext[MachineFacts]) -> bool:
@@ -115,7 +116,7 @@ class WaitForSsh(Step[MachineFacts]):
 
     server: str
     shells: Shells
-    title = "Wait for SSH"
+    title = WAIT_FOR_SSH()
     expected_seconds = 15.0
     deadline = 600.0
     within = 300.0
@@ -148,7 +149,7 @@ class RecordServer(MachineStep):
     """Records in the inventory that the server runs, and which machine and address it has."""
 
     inventory: Inventory
-    title = "Record the server"
+    title = RECORD_SERVER()
     expected_seconds = 0.05
 
     async def check(self, context: StepContext[MachineFacts]) -> bool:

@@ -14,6 +14,7 @@ from livchat.errors import (
     ProviderUnavailable,
 )
 from livchat.job_state import JobStatus
+from livchat.messages import RECORD_SERVER, RESERVE_NAME
 from livchat.wire.servers import ServerStatus
 from livchatd.access import public_line
 from livchatd.integrations.ssh.interfaces import Shells
@@ -42,7 +43,7 @@ class ReserveOwnServerName(AddServerStep):
     """Puts the machine into the inventory. `Conflict` if another server has the name by now."""
 
     shells: Shells
-    title = "Reserve the name"
+    title = RESERVE_NAME()
     expected_seconds = 0.05
 
     async def check(self, context: StepContext[JobFacts]) -> bool:
@@ -128,7 +129,7 @@ class LogIn(AddServerStep):
 class RecordAddedServer(AddServerStep):
     """Records that the server runs, and which operating system it has."""
 
-    title = "Record the server"
+    title = RECORD_SERVER()
     expected_seconds = 0.05
 
     async def check(self, context: StepContext[JobFacts]) -> bool:

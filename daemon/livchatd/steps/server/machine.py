@@ -8,6 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from livchat.errors import Conflict, LivChatError, ProviderError, SoldOut
+from livchat.messages import (
+    CREATE_MACHINE,
+    MAKE_KEYS,
+    NO_ADDRESSES,
+    REGISTER_KEY,
+    RESERVE_ADDRESS,
+    WAIT_FOR_MACHINE,
+)
 from livchatd.access import new_key, public_line
 from livchatd.integrations.ssh.interfaces import Shells
 from livchatd.jobs.step import StepContext
@@ -32,7 +40,7 @@ class MakeKeys(MachineStep):
 
     inventory: Inventory
     vault: Vault
-    title = "Make keys"
+    title = MAKE_KEYS()
     expected_seconds = 0.2
 
     async def check(self, context: StepContext[MachineFacts]) -> bool:
@@ -73,7 +81,7 @@ class RegisterKey(MachineStep):
 
     inventory: Inventory
     vault: Vault
-    title = "Register the SSH key"
+    title = REGISTER_KEY()
     expected_seconds = 0.5
 
     async def check(self, context: StepContext[MachineFacts]) -> bool:
@@ -114,7 +122,7 @@ class AddressStep(MachineStep):
         """The provider's addresses; `LivChatError` if it has none to be reserved."""
         addresses = self.provider.addresses
         if addresses is None:
-            raise LivChatError(f"{self.params.provider} has no addresses to be reserved")
+            raise LivChatError(NO_ADDRESSES(provider=self.params.provider))
         return addresses
 
     async def reserve_address(self, context: StepContext[MachineFacts], region: str) -> Address:
@@ -137,7 +145,7 @@ class ReserveAddress(AddressStep):
     The undo removes the DNS records that point at it, then releases it.
     """
 
-    title = "Reserve an address"
+    title = RESERVE_ADDRESS()
     expected_seconds = 1.0
 
     async def check(self, context: StepContext[MachineFacts]) -> bool:
@@ -185,7 +193,7 @@ class CreateMachine(AddressStep):
 
     vault: Vault
     shells: Shells
-    title = "Create the machine"
+    title = CREATE_MACHINE()
     expected_seconds = 2.0
 
     async def check(self, context: StepContext[MachineFacts]) -> bool:
@@ -290,7 +298,7 @@ class WaitForMachine(MachineStep):
     """
 
     inventory: Inventory
-    title = "Wait for the machine"
+    title = WAIT_FOR_MACHINE()
     expected_seconds = 20.0
     deadline = 1_000.0
     within = 600.0
