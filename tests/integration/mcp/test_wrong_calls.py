@@ -131,12 +131,13 @@ async def test_a_server_that_costs_money_is_bought_at_the_price_that_was_shown(
         person.agrees = True
         made = await assistant.does("criar-servidor", name="b", provider="hetzner")
         ordered = daemon.request("GET", f"/api/jobs/{made['job_id']}").json["params"]
-        prepared = purchase(daemon.client, CreateServerInput(name="c", provider="hetzner"))
-        planned = daemon.client.plan_server({"name": "c", "provider": "hetzner"})
-        agreed = body(prepared.request)
-        assert agreed["plan_hash"] == planned["hash"]
-        with pytest.raises(Conflict, match="what was agreed to is not what there is now"):
-            daemon.client.create_server({**agreed, "plan_hash": "0" * 64})
+        with daemon.client as client:
+            prepared = purchase(client, CreateServerInput(name="c", provider="hetzner"))
+            planned = client.plan_server({"name": "c", "provider": "hetzner"})
+            agreed = body(prepared.request)
+            assert agreed["plan_hash"] == planned["hash"]
+            with pytest.raises(Conflict, match="what was agreed to is not what there is now"):
+                client.create_server({**agreed, "plan_hash": "0" * 64})
         # The sandbox's machines stand where only its own provider looks: nothing to wait for.
         daemon.request("DELETE", f"/api/jobs/{made['job_id']}")
         daemon.wait(made["job_id"])
