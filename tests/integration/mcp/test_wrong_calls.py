@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 
 import pytest
 
@@ -131,7 +132,7 @@ async def test_a_server_that_costs_money_is_bought_at_the_price_that_was_shown(
         person.agrees = True
         made = await assistant.does("criar-servidor", name="b", provider="hetzner")
         ordered = daemon.request("GET", f"/api/jobs/{made['job_id']}").json["params"]
-        with daemon.client as client:
+        with closing(daemon.client) as client:
             prepared = purchase(client, CreateServerInput(name="c", provider="hetzner"))
             planned = client.plan_server({"name": "c", "provider": "hetzner"})
             agreed = body(prepared.request)
