@@ -14,8 +14,9 @@ import pytest
 
 from livchat.asyncssh_guard import asyncssh
 from tests.contract.sandbox_process import SandboxProcess
-from tests.integration.daemon_process import ROOT, DaemonProcess, running
+from tests.integration.daemon_process import ROOT, DaemonProcess
 from tests.integration.own_machine import Machine, user
+from tests.integration.workflows.held_daemon import HeldDaemon, held
 
 SETUP = {"zone_name": "livchat.localhost", "subdomain": "lab", "ssl_email": "me@example.com"}
 Job = dict[str, Any]
@@ -24,11 +25,11 @@ Job = dict[str, Any]
 @pytest.fixture(scope="module")
 def daemon(
     tmp_path_factory: pytest.TempPathFactory, sandbox: SandboxProcess
-) -> Iterator[DaemonProcess]:
+) -> Iterator[HeldDaemon]:
     """A daemon whose Cloudflare is the sandbox's, and which knows nothing else of it."""
     home, cloudflare = tmp_path_factory.mktemp("d") / "livchat", sandbox.address["cloudflare"]
     names = sandbox.address["dns"]
-    with running(home, CLOUDFLARE_BASE_URL=cloudflare, LIVCHAT_NAMESERVERS=names) as started:
+    with held(home, CLOUDFLARE_BASE_URL=cloudflare, LIVCHAT_NAMESERVERS=names) as started:
         yield started
 
 
@@ -109,16 +110,20 @@ def test_up_brings_apps_to_a_machine_that_was_added(daemon, landlord, sandbox):
     assert (server["status"], server["apps"]) == ("ready", ["postgres", "redis"])
 
 
-def test_an_add_that_is_cancelled_leaves_nothing(daemon, landlord):
-    machine = landlord.rent("halted")
-    job_id = daemon.submit("POST", "/api/servers", machine.order())
-    daemon.request("DELETE", f"/api/jobs/{job_id}")
-    job = daemon.wait(job_id)
-    if job["status"] == "completed":
-        return
-    assert (job["status"], job["left_behind"]) == ("cancelled", []), job
-    assert daemon.request("GET", "/api/servers/halted").status == 404
-    assert secrets(daemon, "halted") == []
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_add_that_is_cancelled_in_any_step_leaves_nothing(daemon, landlord, when):
+    machine = landlord.rent(f"halted-{when}")
+    steps = len(added(daemon, machine)["steps"])
+    daemon.wait(daemon.submit("DELETE", f"/api/servers/{machine.name}"))
+    for place in range(steps):
+        with daemon.holding(machine.name, place, when) as hold:
+            job_id = daemon.submit("POST", "/api/servers", machine.order())
+            assert hold.wait(job_id), place
+            assert daemon.request("DELETE", f"/api/jobs/{job_id}").status == 200
+            job = daemon.wait(job_id)
+        assert (job["status"], job["left_behind"]) == ("cancelled", []), (place, job)
+        assert daemon.request("GET", f"/api/servers/{machine.name}").status == 404, place
+        assert secrets(daemon, machine.name) == [], place
 
 
 def test_a_user_with_sudo_will_do(daemon, landlord):

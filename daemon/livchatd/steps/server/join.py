@@ -40,7 +40,10 @@ class AddServerStep(Step[JobFacts]):
 
 @dataclass(frozen=True)
 class ReserveOwnServerName(AddServerStep):
-    """Puts the machine into the inventory. `Conflict` if another server has the name by now."""
+    """Puts the machine into the inventory. `Conflict` if another server has the name by now.
+
+    The undo frees the name. Its key stays in the vault, so that a retry has it.
+    """
 
     shells: Shells
     title = RESERVE_NAME()
@@ -64,7 +67,8 @@ class ReserveOwnServerName(AddServerStep):
         await self.inventory.add_server(pending_record(self.params, now()))
 
     async def undo(self, context: StepContext[JobFacts]) -> None:
-        await release_name(self.inventory, self.shells, self.params.name)
+        await self.shells.drop(self.params.name)
+        await self.inventory.remove_server(self.params.name)
 
 
 @dataclass(frozen=True)
@@ -162,14 +166,6 @@ def pending_record(params: AddServerParams, created_at: str) -> ServerRecord:
     )
 
 
-async def release_name(inventory: Inventory, shells: Shells, name: str) -> None:
-    """Free the name of a machine that was not added. Its key stays, so that a retry has it."""
-    record = inventory.find(name)
-    await shells.drop(name)
-    if record is not None and record.status is ServerStatus.CREATING:
-        await inventory.remove_server(name)
-
-
 async def end_failed_addition(
     inventory: Inventory, vault: Vault, shells: Shells, name: str, status: JobStatus
 ) -> None:
@@ -177,7 +173,10 @@ async def end_failed_addition(
 
     After a cancel its key goes too; after a failure it stays for a retry.
     """
-    await release_name(inventory, shells, name)
+    record = inventory.find(name)
+    await shells.drop(name)
+    if record is not None and record.status is ServerStatus.CREATING:
+        await inventory.remove_server(name)
     if status is JobStatus.CANCELLED and inventory.find(name) is None:
         await vault.delete(ssh_client_key(name))
 
