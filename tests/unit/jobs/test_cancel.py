@@ -131,6 +131,7 @@ async def test_a_withdrawn_job_leaves_its_queue_and_never_has_its_turn(engine, w
     assert [event.type for event in events].count("end") == 1
     assert engine.feed.head == (await collect(engine, third))[-1].seq
     assert world.ends == ["cancelled", "completed", "completed"]
+    assert {step["status"] for step in engine.job(second)["steps"]} == {"cancelled"}
     assert engine.active_jobs() == {}
     assert engine.counts() == {"queued": 0, "running": 0}
 
