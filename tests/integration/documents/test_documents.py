@@ -13,6 +13,7 @@ import pty
 import re
 import select
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -163,6 +164,8 @@ def test_every_command_of_a_document_runs_as_it_is_written(reader: Reader, docum
     for command in commands(document):
         if command.line.startswith((*NOT_OURS, *BY_THE_GATE)):
             continue
+        if command.line.startswith("curl ") and shutil.which("curl") is None:
+            continue  # a bare Debian has none; what it asks for is tried where it is
         _prepare(reader, command.line)
         status, shown = reader.types(reader.put_in_place(command.line))
         wanted = OTHERWISE.get((document, command.line), 0)
